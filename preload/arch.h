@@ -1,0 +1,24 @@
+/*
+ * arch.h: what depends on the processor, under the same names on each. Included by sys.h; one member is picked here.
+ *
+ *   ARCH_NAME                     text
+ *   arch_syscall(n, a, ..., f)    a raw system call; returns -errno on failure, never touches errno
+ *   arch_ticks()                  the cheapest clock that all processors agree on, or 0 if ARCH_HAS_TICKS is 0
+ *   arch_ticks_usable()           whether it runs at a constant rate, also in deep sleep
+ *   ARCH_TICKS_SHIFT              log2 of the ticks that make a time unit of the trace (4 to 16 ns)
+ *   arch_relax()                  a hint inside a waiting loop
+ */
+#ifndef PRELOAD_ARCH_H
+#define PRELOAD_ARCH_H
+
+#if defined(MEMTAP_ARCH_UNKNOWN) /* CI builds it, which proves the wall */
+#include "arch_unknown.h"
+#elif defined(__x86_64__)
+#include "arch_x86_64.h"
+#elif defined(__aarch64__)
+#include "arch_aarch64.h"
+#else
+#include "arch_unknown.h"
+#endif
+
+#endif

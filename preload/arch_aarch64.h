@@ -1,0 +1,41 @@
+/* arch_aarch64.h: see arch.h. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ARCH_NAME "aarch64"
+#define ARCH_HAS_TICKS 1
+#define ARCH_TICKS_SHIFT 0 /* the generic timer runs at 24 to 1,000 MHz: its tick is the unit */
+
+static inline long arch_syscall(long n, long a, long b, long c, long d, long e, long f)
+{
+    register long x8 __asm__("x8") = n;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+    register long x5 __asm__("x5") = f;
+    __asm__ volatile("svc 0"
+                     : "+r"(x0)
+                     : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                     : "memory", "cc");
+    return x0;
+}
+
+static inline uint64_t arch_ticks(void)
+{
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+}
+
+/* The architecture demands a constant rate (Arm ARM, D11.1.2). */
+static inline bool arch_ticks_usable(void)
+{
+    return true;
+}
+
+static inline void arch_relax(void)
+{
+    __asm__ volatile("yield");
+}

@@ -1,0 +1,40 @@
+/* arch_x86_64.h: see arch.h. */
+#include <cpuid.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ARCH_NAME "x86_64"
+#define ARCH_HAS_TICKS 1
+#define ARCH_TICKS_SHIFT 4 /* 16 ticks at 1 to 4 GHz are 16 to 4 ns */
+
+static inline long arch_syscall(long n, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+
+static inline uint64_t arch_ticks(void)
+{
+    uint32_t low, high;
+    __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+    return (uint64_t)high << 32 | low;
+}
+
+/* CPUID 8000'0007 EDX bit 8, "invariant TSC" (Intel SDM vol. 3, 18.17.1; AMD APM vol. 3, appendix E). */
+static inline bool arch_ticks_usable(void)
+{
+    uint32_t a, b, c, d;
+    return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 1u << 8);
+}
+
+static inline void arch_relax(void)
+{
+    __asm__ volatile("pause");
+}

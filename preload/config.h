@@ -1,0 +1,30 @@
+/*
+ * config.h: the MEMTAP_* variables of the environment, read once.
+ *
+ *   MEMTAP_OUTPUT   the session directory; %p pid, %n program name, %t time, %h host; default ./memtap-%n-%p.mtap
+ *   MEMTAP_LIMIT    most bytes of one trace, with K, M, G or T for powers of 1,024; default 4G
+ *   MEMTAP_FOLLOW   0: children of the first program are not recorded; default 1
+ *   MEMTAP_DISABLE  1: nothing is recorded; default 0
+ *   TMPDIR          where a session goes when its own place is not writable; default /tmp
+ *
+ * Unknown names and bad values are never printed into the target's output: they become warnings in the trace.
+ */
+#ifndef PRELOAD_CONFIG_H
+#define PRELOAD_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config {
+    const char *output; /* NULL: not set */
+    const char *temporary;
+    uint64_t limit;
+    bool follow;
+    bool disabled;
+    char warnings[1024]; /* one sentence a line */
+};
+
+/* The result lives as long as the process; envp must too. Not thread-safe: called while the tap starts. */
+const struct config *config_read(char **envp);
+
+#endif

@@ -1,0 +1,314 @@
+/* event.c: see event.h. */
+#include "event.h"
+
+#include <fcntl.h>
+#include <time.h>
+
+#include "event_start.h"
+#include "modules.h"
+#include "sample.h"
+#include "stacks.h"
+#include "thread.h"
+#include "unwind.h"
+
+/* --- what every event does --------------------------------------------------------------------------------------- */
+
+/* The stack of the event, under the component tag that is in force. */
+static uint32_t stack_of(const struct thread_pass *pass, const void *caller)
+{
+    if (pass->own)
+        return RECORD_NODE_TAP;
+    uint32_t node = unwind_stack(pass->cursor, caller);
+    const struct thread *t = pass->thread;
+    if (unlikely(t->tags > 0))
+        node = stacks_tagged(pass->cursor, node, t->tag[(t->tags < THREAD_TAGS ? t->tags : THREAD_TAGS) - 1]);
+    return node;
+}
+
+/* Begins an event; false if there is nothing to do. event_end must follow if true. */
+static bool begin(struct thread_pass *pass)
+{
+    if (!event_awake())
+        return false;
+    *pass = thread_enter();
+    if (likely(pass->cursor != NULL))
+        return true;
+    thread_leave(pass);
+    return false;
+}
+
+static void end(struct thread_pass *pass, uint64_t now)
+{
+    if (sample_due(now) && !pass->temporary)
+        sample_take(pass->cursor, now);
+    thread_leave(pass);
+}
+
+/* Records a plain kind whose first field is the time, which is stamped now. */
+static void put_now(enum record_kind kind, uint64_t *time, const char *text)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    *time = tracefile_now();
+    ring_put(pass.cursor, kind, time, text, text ? sys_strlen(text) : 0, NULL, 0);
+    end(&pass, *time);
+}
+
+/* The same for a kind that goes on with `took`; with a stack if there is a place for its node. */
+static void put_span(enum record_kind kind, uint64_t *time, uint64_t before, uint64_t *node, const void *caller)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    if (node)
+        *node = stack_of(&pass, caller);
+    time[0] = tracefile_now();
+    time[1] = time[0] - before;
+    ring_put(pass.cursor, kind, time, NULL, 0, NULL, 0);
+    end(&pass, time[0]);
+}
+
+uint64_t event_stamp(void)
+{
+    return event_awake() ? tracefile_now() : 0;
+}
+
+/* --- heap -------------------------------------------------------------------------------------------------------- */
+
+static void record_failure(const struct thread_pass *pass, enum record_call call, size_t size, uint32_t node)
+{
+    struct record_alloc_failed r = { .time = tracefile_now(), .size = size, .node = node, .call = call };
+    ring_put(pass->cursor, RECORD_ALLOC_FAILED, &r, NULL, 0, NULL, 0);
+}
+
+void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    uint32_t node = stack_of(&pass, caller);
+    struct record_alloc r = { tracefile_now(), (uintptr_t)block, size, node, call };
+    uint8_t *p = block ? ring_reserve(pass.cursor, RECORD_HOT_MAX) : NULL;
+    if (p)
+        ring_commit(pass.cursor, record_put_alloc(&pass.cursor->coder, p, &r));
+    else if (!block)
+        record_failure(&pass, call, size, node);
+    end(&pass, r.time);
+}
+
+void event_free(const void *block)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    uint8_t *p = ring_reserve(pass.cursor, RECORD_HOT_MAX);
+    struct record_free r = { tracefile_now(), (uintptr_t)block };
+    if (p)
+        ring_commit(pass.cursor, record_put_free(&pass.cursor->coder, p, &r));
+    end(&pass, r.time);
+}
+
+static void record_realloc(struct cursor *c, const struct record_realloc *r)
+{
+    uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
+    if (p)
+        ring_commit(c, record_put_realloc(&c->coder, p, r));
+}
+
+void event_realloc(enum record_call call, uint64_t before, const void *old, const void *block, size_t size,
+                   const void *caller)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    bool failed = !block && size > 0;
+    uint32_t node = block || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
+    uint64_t now = tracefile_now();
+    struct record_realloc r = { now, now - before, (uintptr_t)old, (uintptr_t)block, size, node, call };
+    if (failed)
+        record_failure(&pass, call, size, node);
+    else
+        record_realloc(pass.cursor, &r);
+    end(&pass, now);
+}
+
+void event_trim(uint64_t before, size_t pad, int released)
+{
+    struct record_trim r = { .pad = pad, .released = (uint64_t)released };
+    put_span(RECORD_TRIM, &r.time, before, NULL, NULL);
+}
+
+/* --- address space ----------------------------------------------------------------------------------------------- */
+
+/* The file behind a descriptor, as the number of its path. */
+static uint32_t file_of(struct cursor *cursor, int fd)
+{
+    char link[32], path[512];
+    struct text t = TEXT_ON(link);
+    text_add(&t, "/proc/self/fd/");
+    text_add_number(&t, (uint64_t)fd);
+    long size = sys_read_link(link, path, sizeof path);
+    return size > 0 ? stacks_string(cursor, path, (size_t)size) : 0;
+}
+
+void event_map(enum record_call call, uint64_t before, const void *address, size_t size, int prot, int flags, int fd,
+               uint64_t offset, const void *caller)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    struct record_map r = {
+        .address = (uintptr_t)address,
+        .size = size,
+        .node = stack_of(&pass, caller),
+        .call = call,
+        .prot = (uint64_t)prot,
+        .flags = (uint64_t)flags,
+        .offset = offset,
+        .file = fd >= 0 ? file_of(pass.cursor, fd) : 0,
+    };
+    r.time = tracefile_now();
+    r.took = r.time - before;
+    ring_put(pass.cursor, RECORD_MAP, &r, NULL, 0, NULL, 0);
+    end(&pass, r.time);
+}
+
+void event_map_failed(enum record_call call, size_t size, const void *caller)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    record_failure(&pass, call, size, stack_of(&pass, caller));
+    thread_leave(&pass);
+}
+
+void event_unmap(enum record_call call, uint64_t before, const void *address, size_t size)
+{
+    struct record_unmap r = { .address = (uintptr_t)address, .size = size, .call = call };
+    put_span(RECORD_UNMAP, &r.time, before, NULL, NULL);
+}
+
+void event_remap(uint64_t before, const void *old, size_t old_size, const void *address, size_t size, int flags,
+                 const void *caller)
+{
+    struct record_remap r = { .old = (uintptr_t)old,
+                              .old_size = old_size,
+                              .address = (uintptr_t)address,
+                              .size = size,
+                              .flags = (uint64_t)flags };
+    put_span(RECORD_REMAP, &r.time, before, &r.node, caller);
+}
+
+void event_break(enum record_call call, uint64_t before, const void *old, const void *now, const void *caller)
+{
+    struct record_brk r = { .old = (uintptr_t)old, .address = (uintptr_t)now, .call = call };
+    put_span(RECORD_BREAK, &r.time, before, &r.node, caller);
+}
+
+void event_advise(const void *address, size_t size, int advice)
+{
+    struct record_advise r = { .address = (uintptr_t)address, .size = size, .advice = (uint64_t)advice };
+    put_now(RECORD_ADVISE, &r.time, NULL);
+}
+
+void event_lock(const void *address, size_t size)
+{
+    struct record_lock r = { .address = (uintptr_t)address, .size = size };
+    put_now(RECORD_LOCK, &r.time, NULL);
+}
+
+/* --- process ----------------------------------------------------------------------------------------------------- */
+
+void event_fork_begin(void)
+{
+    thread_self.fork_before = event_stamp();
+}
+
+void event_fork_end(int pid)
+{
+    struct record_fork r = { .pid = (uint64_t)pid };
+    uint64_t before = thread_self.fork_before;
+    if (pid == 0) {
+        event_sleep(); /* the child wakes at its first event, and needs fork_before then */
+        return;
+    }
+    thread_self.fork_before = 0;
+    if (pid > 0)
+        put_span(RECORD_FORK, &r.time, before, NULL, NULL);
+}
+
+void event_exit(int status)
+{
+    struct trace_header *h = tracefile_header;
+    struct thread_pass pass;
+    if (*event_state != EVENT_AWAKE || (uint32_t)sys_pid() != h->identity.pid || !begin(&pass))
+        return; /* asleep: a forked child that recorded nothing; another pid: between vfork and exec */
+    sample_next = 0;
+    h->status.end_time = tracefile_now();
+    h->status.end_mono_ns = sys_clock_ns(CLOCK_MONOTONIC);
+    h->status.end_status = status;
+    __atomic_store_n(&h->status.end, TRACE_END_EXIT, __ATOMIC_RELEASE);
+    end(&pass, h->status.end_time);
+}
+
+void event_unloaded(void)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    modules_changed();
+    unwind_code_changed();
+    thread_leave(&pass);
+}
+
+/* --- what the target says of itself ------------------------------------------------------------------------------ */
+
+void event_tag_push(const char *component)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    struct thread *t = pass.thread;
+    if (t->tags < THREAD_TAGS)
+        t->tag[t->tags] = stacks_string(pass.cursor, component, sys_strlen(component));
+    t->tags++;
+    thread_leave(&pass);
+}
+
+void event_tag_pop(void)
+{
+    if (event_awake() && thread_self.tags > 0)
+        thread_self.tags--;
+}
+
+void event_tag_block(const void *block, const char *component)
+{
+    struct thread_pass pass;
+    if (!begin(&pass))
+        return;
+    struct record_tag r = { .address = (uintptr_t)block };
+    r.string = stacks_string(pass.cursor, component, sys_strlen(component));
+    r.time = tracefile_now();
+    ring_put(pass.cursor, RECORD_TAG, &r, NULL, 0, NULL, 0);
+    end(&pass, r.time);
+}
+
+void event_mark(const char *name, double value)
+{
+    struct record_mark r;
+    __builtin_memcpy(&r.value, &value, sizeof value);
+    put_now(RECORD_MARK, &r.time, name);
+}
+
+void event_request_begin(uint64_t id)
+{
+    struct record_request_begin r = { .id = id };
+    put_now(RECORD_REQUEST_BEGIN, &r.time, NULL);
+}
+
+void event_request_end(uint64_t id, uint64_t units)
+{
+    struct record_request_end r = { .id = id, .units = units };
+    put_now(RECORD_REQUEST_END, &r.time, NULL);
+}

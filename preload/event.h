@@ -1,0 +1,61 @@
+/*
+ * event.h: the only door for hooks. Each function turns one call into one committed record: it guards against
+ * re-entrance, stamps, unwinds, encodes and commits, and it decides order and losses. errno is left alone.
+ *
+ * Order: a free is recorded, and so stamped, before the real call; an alloc after it. Calls that may do both are
+ * recorded after the real call with both stamps: `before` is event_stamp() taken before it. So replay never sees an
+ * address given out again before it was free, and a call that failed leaves no record but a failed allocation's.
+ *
+ * `caller` is the hook's return address.
+ */
+#ifndef PRELOAD_EVENT_H
+#define PRELOAD_EVENT_H
+
+#include <memtap/record.h>
+
+#include "sys.h"
+
+/* The trace clock. */
+uint64_t event_stamp(void);
+
+/* block NULL: the allocation failed. */
+void event_alloc(enum record_call call, const void *block, size_t size, const void *caller);
+
+/* Before the real free; block is not NULL. */
+void event_free(const void *block);
+
+/* old is not NULL. block NULL and size 0: old was freed; block NULL otherwise: failed, old still lives. */
+void event_realloc(enum record_call call, uint64_t before, const void *old, const void *block, size_t size,
+                   const void *caller);
+
+/* A new mapping, or a commit inside an old one (MAP_FIXED). fd < 0: no file. */
+void event_map(enum record_call call, uint64_t before, const void *address, size_t size, int prot, int flags, int fd,
+               uint64_t offset, const void *caller);
+void event_map_failed(enum record_call call, size_t size, const void *caller);
+void event_unmap(enum record_call call, uint64_t before, const void *address, size_t size);
+void event_remap(uint64_t before, const void *old, size_t old_size, const void *address, size_t size, int flags,
+                 const void *caller);
+void event_break(enum record_call call, uint64_t before, const void *old, const void *now, const void *caller);
+void event_advise(const void *address, size_t size, int advice);
+void event_lock(const void *address, size_t size);
+void event_trim(uint64_t before, size_t pad, int released);
+
+/* Around the real fork; pid is its result. */
+void event_fork_begin(void);
+void event_fork_end(int pid);
+
+/* The process is about to end with this status. */
+void event_exit(int status);
+
+/* After a dlclose. */
+void event_unloaded(void);
+
+/* What memtap.h offers to the target (tag.c). Strings are not kept. */
+void event_tag_push(const char *component);
+void event_tag_pop(void);
+void event_tag_block(const void *block, const char *component);
+void event_mark(const char *name, double value);
+void event_request_begin(uint64_t id);
+void event_request_end(uint64_t id, uint64_t units);
+
+#endif

@@ -1,0 +1,147 @@
+/* event_start.c: see event_start.h. */
+#include "event_start.h"
+
+#include "config.h"
+#include "event.h"
+#include "modules.h"
+#include "real.h"
+#include "sample.h"
+#include "session.h"
+#include "stacks.h"
+#include "thread.h"
+#include "unwind.h"
+
+static volatile uint32_t plain_state; /* until there is a page that fork() wipes */
+const volatile uint32_t *event_state = &plain_state;
+
+static struct {
+    bool starting, started, off, wiped, has_unwinder;
+    const struct config *config;
+    int argc;
+    char **argv;
+    char program[4096];
+    char directory[512]; /* of the session */
+} start;
+
+static void set_state(uint32_t state)
+{
+    *(volatile uint32_t *)(uintptr_t)event_state = state;
+}
+
+/* --- in every image and child ------------------------------------------------------------------------------------ */
+
+static int create_trace(bool forked)
+{
+    struct tracefile_start s = {
+        .directory = start.directory,
+        .program = start.program,
+        .argc = start.argc,
+        .argv = start.argv,
+        .limit = start.config->limit,
+        .warnings = start.config->warnings,
+        .forked = forked,
+        .fork_before = forked ? thread_self.fork_before : 0,
+    };
+    real_own_range(&s.tap_start, &s.tap_end);
+    return tracefile_create(&s);
+}
+
+/* The child of a fork: everything that says what is in the trace belongs to the parent's. */
+static bool start_in_child(void)
+{
+    bool interrupted = thread_self.depth > 0;
+    tracefile_forget(interrupted);
+    ring_forget(interrupted);
+    stacks_forget(interrupted);
+    modules_forget(interrupted);
+    sample_forget();
+    thread_forget();
+    unwind_forked();
+    start.off = !start.config->follow || create_trace(true) < 0;
+    if (!start.has_unwinder)
+        tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
+    return !start.off;
+}
+
+/* --- once per program image -------------------------------------------------------------------------------------- */
+
+/* argc, argv and the environment lie at the bottom of the stack; libc may not have been told yet. */
+static char **find_arguments(void)
+{
+    long *stack = __libc_stack_end;
+    start.argc = (int)stack[0];
+    start.argv = (char **)(stack + 1);
+    if (sys_read_link("/proc/self/exe", start.program, sizeof start.program) <= 0) {
+        struct text t = TEXT_ON(start.program);
+        text_add(&t, start.argc > 0 ? start.argv[0] : "unknown");
+    }
+    return start.argv + start.argc + 1;
+}
+
+static bool start_in_session(void)
+{
+    for (int fallback = 0; fallback < 2; fallback++) {
+        if (!session_choose(start.config, start.program, fallback, start.directory, sizeof start.directory))
+            continue;
+        if (create_trace(false) == 0) {
+            if (fallback)
+                tracefile_shortfall(TRACE_SHORT_FALLBACK_DIR);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool start_in_image(void)
+{
+    volatile uint32_t *wiped = sys_map_wiped(sys_page_size());
+    start.config = config_read(find_arguments());
+    start.off = start.config->disabled || !start_in_session();
+    start.wiped = wiped != NULL;
+    if (wiped)
+        event_state = wiped;
+    return !start.off;
+}
+
+static void exit_handler(int status, void *unused)
+{
+    (void)unused;
+    event_exit(status);
+}
+
+/* What must wait until libc is ready and may allocate: the loader's memory for libunwind is booked as our own. */
+static void __attribute__((constructor)) start_libraries(void)
+{
+    if (!event_awake())
+        return;
+    int (*at_exit)(void (*)(int, void *), void *) = (int (*)(void (*)(int, void *), void *))real_next("on_exit");
+    thread_start_begin();
+    thread_start();
+    modules_start(stacks_retire);
+    start.has_unwinder = unwind_start();
+    if (!start.has_unwinder)
+        tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
+    if (at_exit)
+        at_exit(exit_handler, NULL);
+    thread_start_end();
+}
+
+void event_sleep(void)
+{
+    if (!start.wiped)
+        set_state(EVENT_ASLEEP);
+}
+
+bool event_wake(void)
+{
+    if (start.off)
+        set_state(EVENT_OFF);
+    if (start.starting || start.off)
+        return false;
+    start.starting = true;
+    bool awake = start.started ? start_in_child() : start_in_image();
+    start.started = true;
+    set_state(awake ? EVENT_AWAKE : EVENT_OFF);
+    start.starting = false;
+    return awake;
+}

@@ -1,0 +1,31 @@
+/*
+ * hooks.h: what a line of hooks.def means. A wrapper is plain C named hook_NAME; the asm label gives it the symbol
+ * name NAME, and its type comes from the function's own header, so a wrong signature does not compile.
+ */
+#ifndef PRELOAD_HOOKS_H
+#define PRELOAD_HOOKS_H
+
+#include <dlfcn.h>
+#include <link.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <unistd.h>
+
+#include "abi_libc.h"
+
+#define EXPORTED __attribute__((visibility("default")))
+
+#define HOOK(family, name, need) extern __typeof__(name) hook_##name __asm__(#name) EXPORTED;
+#include HOOKS_DEF
+#undef HOOK
+
+/* The functions that were there before, by name. A MAY function can be NULL. */
+struct real_functions {
+#define HOOK(family, name, need) __typeof__(name) *name;
+#include HOOKS_DEF
+#undef HOOK
+};
+
+#endif

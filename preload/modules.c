@@ -1,0 +1,353 @@
+/* modules.c: see modules.h. */
+#include "modules.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <time.h>
+
+#define MODULES 4096u
+#define PHDRS 16u
+#define ARENA_SIZE 65536u
+#define LOOK_AGAIN_NS 1000000ull /* least time between two looks at the maps that found nothing new */
+
+/* One executable mapping. */
+struct module {
+    uint64_t start, end, bias, inode;
+    const char *path;
+    const ElfW(Phdr) *phdr; /* our copy; NULL if this is no ELF image */
+    uint16_t phdr_count, build_id_size;
+    uint8_t build_id[32];
+    uint32_t changes; /* odd while the place is being changed */
+    bool recorded;    /* in the trace, with this place */
+    bool gone;        /* unloaded; the entry waits for the same file to come back, perhaps elsewhere */
+    bool seen;        /* in the present look at the maps */
+};
+
+static struct {
+    struct module *module;
+    uint32_t count;
+    uint32_t busy; /* somebody looks at the maps */
+    uint64_t looked_ns, fruitless;
+    char *arena;
+    size_t arena_used;
+    void (*retire)(uint64_t start, uint64_t end);
+    struct kept_file maps;
+} list = { .maps = { .path = "/proc/self/maps", .flags = O_RDONLY } };
+
+/* --- reading /proc/self/maps ------------------------------------------------------------------------------------- */
+
+struct mapping {
+    uint64_t start, end, offset, inode;
+    bool executable;
+    const char *path;
+};
+
+/* Lines of a file, without stdio. */
+struct lines {
+    int fd;
+    uint64_t offset;
+    size_t used, at;
+    char buffer[8192]; /* in the list's own memory, not on the target's stack */
+};
+
+/* The next line, NUL-terminated, or NULL at the end. */
+static char *next_line(struct lines *l)
+{
+    for (;;) {
+        for (size_t i = l->at; i < l->used; i++)
+            if (l->buffer[i] == '\n') {
+                char *line = l->buffer + l->at;
+                l->buffer[i] = '\0';
+                l->at = i + 1;
+                return line;
+            }
+        __builtin_memmove(l->buffer, l->buffer + l->at, l->used - l->at);
+        l->used -= l->at;
+        l->at = 0;
+        size_t room = sizeof l->buffer - l->used;
+        long n = room ? sys_pread(l->fd, l->buffer + l->used, room, l->offset) : 0;
+        if (n <= 0)
+            return NULL;
+        l->offset += (uint64_t)n;
+        l->used += (size_t)n;
+    }
+}
+
+/* "start-end perms offset major:minor inode   path" (proc(5)). */
+static struct mapping parse_mapping(const char *line)
+{
+    struct mapping m;
+    const char *p;
+    m.start = sys_parse_number(line, &p, 16);
+    m.end = sys_parse_number(p + (*p == '-'), &p, 16);
+    m.executable = sys_strlen(p) > 5 && p[3] == 'x';
+    for (int i = 0; i < 2; i++)
+        while (*p && *p++ != ' ')
+            ;
+    m.offset = sys_parse_number(p, &p, 16);
+    for (int i = 0; i < 2; i++)
+        while (*p && *p++ != ' ')
+            ;
+    m.inode = sys_parse_number(p, &p, 10);
+    while (*p == ' ')
+        p++;
+    m.path = p;
+    return m;
+}
+
+/* --- one module -------------------------------------------------------------------------------------------------- */
+
+static void *arena_take(size_t size)
+{
+    size = (size + 15) & ~(size_t)15;
+    if (!list.arena || list.arena_used + size > ARENA_SIZE) {
+        char *more = size <= ARENA_SIZE ? sys_map(ARENA_SIZE) : NULL;
+        if (!more)
+            return NULL;
+        list.arena = more;
+        list.arena_used = 0;
+    }
+    list.arena_used += size;
+    return list.arena + list.arena_used - size;
+}
+
+static void read_build_id(struct module *m, const ElfW(Phdr) *p)
+{
+    static uint8_t note[1024]; /* one thread looks at a time */
+    size_t size = p->p_memsz < sizeof note ? p->p_memsz : sizeof note;
+    if (!sys_read_memory((void *)(m->bias + p->p_vaddr), note, size))
+        return;
+    for (size_t at = 0; at + sizeof(ElfW(Nhdr)) <= size;) {
+        const ElfW(Nhdr) *n = (const void *)(note + at);
+        size_t name = at + sizeof *n, text = name + ((n->n_namesz + 3u) & ~3u);
+        at = text + ((n->n_descsz + 3u) & ~3u);
+        if (at > size || at < text)
+            return;
+        if (n->n_type == NT_GNU_BUILD_ID && n->n_namesz == 4 && sys_equal((char *)note + name, "GNU") &&
+            n->n_descsz <= sizeof m->build_id) {
+            __builtin_memcpy(m->build_id, note + text, n->n_descsz);
+            m->build_id_size = (uint16_t)n->n_descsz;
+            return;
+        }
+    }
+}
+
+/* Fills in what the ELF header at `base` says about the mapping `code` of the same file. */
+static void read_elf(struct module *m, uint64_t base, const struct mapping *code)
+{
+    ElfW(Ehdr) e;
+    if (!sys_read_memory((void *)base, &e, sizeof e) || __builtin_memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 ||
+        e.e_phentsize != sizeof(ElfW(Phdr)) || e.e_phnum > PHDRS)
+        return;
+    ElfW(Phdr) *phdr = arena_take(e.e_phnum * sizeof *phdr);
+    if (!phdr || !sys_read_memory((void *)(base + e.e_phoff), phdr, e.e_phnum * sizeof *phdr))
+        return;
+    const uint64_t page = sys_page_size() - 1;
+    for (unsigned i = 0; i < e.e_phnum; i++)
+        if (phdr[i].p_type == PT_LOAD && (phdr[i].p_offset & ~page) <= code->offset &&
+            code->offset < phdr[i].p_offset + phdr[i].p_filesz)
+            m->bias = code->start - (phdr[i].p_vaddr & ~page) - (code->offset - (phdr[i].p_offset & ~page));
+    for (unsigned i = 0; i < e.e_phnum && !m->build_id_size; i++)
+        if (phdr[i].p_type == PT_NOTE)
+            read_build_id(m, &phdr[i]);
+    m->phdr = phdr;
+    m->phdr_count = e.e_phnum;
+}
+
+static void add_module(const struct mapping *code, uint64_t base)
+{
+    if (!list.module && !(list.module = sys_map(MODULES * sizeof *list.module)))
+        return;
+    size_t size = sys_strlen(code->path) + 1;
+    char *path = list.count < MODULES ? arena_take(size) : NULL;
+    if (!path)
+        return;
+    __builtin_memcpy(path, code->path, size);
+    struct module *m = &list.module[list.count];
+    *m = (struct module){ .start = code->start, .end = code->end, .inode = code->inode, .path = path, .seen = true };
+    read_elf(m, base, code);
+    __atomic_store_n(&list.count, list.count + 1, __ATOMIC_RELEASE);
+    list.fruitless = 0;
+}
+
+/* --- looking ----------------------------------------------------------------------------------------------------- */
+
+static bool is_gone(const struct module *m)
+{
+    return __atomic_load_n(&m->gone, __ATOMIC_ACQUIRE);
+}
+
+static struct module *find(uint64_t pc)
+{
+    for (uint32_t i = __atomic_load_n(&list.count, __ATOMIC_ACQUIRE); i-- > 0;) {
+        struct module *m = &list.module[i];
+        uint32_t changes = __atomic_load_n(&m->changes, __ATOMIC_ACQUIRE);
+        bool hit = pc - m->start < m->end - m->start && !is_gone(m);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (hit && changes % 2 == 0 && changes == __atomic_load_n(&m->changes, __ATOMIC_RELAXED))
+            return m;
+    }
+    return NULL;
+}
+
+static void move_module(struct module *m, const struct mapping *code)
+{
+    __atomic_fetch_add(&m->changes, 1, __ATOMIC_ACQ_REL);
+    m->bias += code->start - m->start;
+    m->start = code->start;
+    m->end = code->end;
+    m->recorded = false;
+    m->gone = false;
+    __atomic_fetch_add(&m->changes, 1, __ATOMIC_RELEASE);
+}
+
+/* Brings the list up to date with one mapping. */
+static void meet_mapping(const struct mapping *code, uint64_t base)
+{
+    struct module *back = NULL;
+    for (uint32_t i = 0; i < list.count; i++) {
+        struct module *m = &list.module[i];
+        bool same = m->inode == code->inode && sys_equal(m->path, code->path);
+        if (same && is_gone(m)) {
+            back = m;
+        } else if (same && m->start == code->start) {
+            m->end = code->end;
+            m->seen = true;
+            return;
+        } else if (!is_gone(m) && m->start == code->start) {
+            m->seen = false; /* another file took its place */
+        }
+    }
+    if (!back) {
+        add_module(code, base);
+        return;
+    }
+    move_module(back, code);
+    back->seen = true;
+    list.fruitless = 0;
+}
+
+static void retire_unseen(void)
+{
+    for (uint32_t i = 0; i < list.count; i++) {
+        struct module *m = &list.module[i];
+        if (m->seen || is_gone(m))
+            continue;
+        __atomic_store_n(&m->gone, true, __ATOMIC_RELEASE);
+        list.retire(m->start, m->end);
+    }
+}
+
+static void read_maps(struct lines *lines)
+{
+    uint64_t base = 0, base_inode = 0;
+    lines->used = lines->at = lines->offset = 0;
+    for (uint32_t i = 0; i < list.count; i++)
+        list.module[i].seen = false;
+    for (char *line; (line = next_line(lines));) {
+        struct mapping m = parse_mapping(line);
+        if (m.offset == 0 || m.inode != base_inode) {
+            base = m.start;
+            base_inode = m.inode;
+        }
+        if (m.executable)
+            meet_mapping(&m, base);
+    }
+    retire_unseen();
+}
+
+/*
+ * Brings the list up to date. One thread looks at a time; another one that wants to goes on with what is known: it
+ * could be a signal handler on the same thread, so it must not wait.
+ */
+static bool look(void)
+{
+    static struct lines lines;
+    if (__atomic_exchange_n(&list.busy, 1, __ATOMIC_ACQUIRE))
+        return false;
+    lines.fd = kept_get(&list.maps);
+    list.fruitless++;
+    if (lines.fd >= 0) {
+        read_maps(&lines);
+        kept_put(&list.maps, lines.fd);
+    } else {
+        tracefile_shortfall(TRACE_SHORT_NO_PROC);
+    }
+    list.looked_ns = sys_clock_ns(CLOCK_MONOTONIC);
+    __atomic_store_n(&list.busy, 0, __ATOMIC_RELEASE);
+    return lines.fd >= 0;
+}
+
+/* Generated code moves around and is in no file: looking for it again and again would cost more than it tells. */
+static bool worth_looking(void)
+{
+    uint64_t wait = list.fruitless < 4 ? 0 : LOOK_AGAIN_NS << (list.fruitless < 16 ? list.fruitless - 4 : 12);
+    return sys_clock_ns(CLOCK_MONOTONIC) - list.looked_ns >= wait;
+}
+
+static void record_module(struct cursor *cursor, struct module *m)
+{
+    struct record_module r = { .time = tracefile_now(),
+                               .id = (uint64_t)(m - list.module) + 1,
+                               .start = m->start,
+                               .end = m->end,
+                               .bias = m->bias,
+                               .build_id_size = m->build_id_size };
+    if (ring_put(cursor, RECORD_MODULE, &r, (char *)m->build_id, m->build_id_size, m->path, sys_strlen(m->path)))
+        __atomic_store_n(&m->recorded, true, __ATOMIC_RELEASE);
+}
+
+struct module_place modules_locate(struct cursor *cursor, uint64_t pc)
+{
+    struct module *m = find(pc);
+    if (!m && worth_looking() && look())
+        m = find(pc);
+    if (!m || !m->phdr)
+        return (struct module_place){ 0, pc };
+    if (!__atomic_load_n(&m->recorded, __ATOMIC_ACQUIRE))
+        record_module(cursor, m);
+    return (struct module_place){ (uint32_t)(m - list.module) + 1, pc - m->bias };
+}
+
+static int visit_from(uint32_t first, int (*visit)(struct dl_phdr_info *, size_t, void *), void *data)
+{
+    int result = 0;
+    for (uint32_t i = first; i < __atomic_load_n(&list.count, __ATOMIC_ACQUIRE) && result == 0; i++) {
+        struct module *m = &list.module[i];
+        struct dl_phdr_info info = {
+            .dlpi_addr = m->bias, .dlpi_name = m->path, .dlpi_phdr = m->phdr, .dlpi_phnum = m->phdr_count
+        };
+        if (m->phdr && !is_gone(m))
+            result = visit(&info, sizeof info, data);
+    }
+    return result;
+}
+
+int modules_iterate(int (*visit)(struct dl_phdr_info *info, size_t size, void *data), void *data)
+{
+    uint32_t known = __atomic_load_n(&list.count, __ATOMIC_ACQUIRE);
+    int result = visit_from(0, visit, data);
+    if (result == 0 && worth_looking() && look())
+        result = visit_from(known, visit, data);
+    return result;
+}
+
+void modules_start(void (*retire)(uint64_t start, uint64_t end))
+{
+    list.retire = retire;
+    look();
+}
+
+void modules_changed(void)
+{
+    look();
+}
+
+void modules_forget(bool interrupted)
+{
+    for (uint32_t i = 0; i < list.count; i++)
+        list.module[i].recorded = false;
+    kept_close(&list.maps); /* it shows the parent's memory */
+    if (!interrupted)
+        list.busy = 0;
+}

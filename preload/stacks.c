@@ -1,0 +1,163 @@
+/* stacks.c: see stacks.h. */
+#include "stacks.h"
+
+#define XXH_INLINE_ALL
+#define XXH_NO_STREAM
+#include <xxhash.h>
+
+#define BUCKETS (1u << 16)
+#define FIRST_BLOCK_BITS 12u /* the first block holds 4,096 nodes, each further one as many as all before it */
+#define BLOCKS 14u           /* up to 33 M nodes */
+
+#define TAG_VALUE (1ull << 63)    /* no code address has this bit */
+#define STRING_PARENT 0xffffffffu /* no node has this number: strings are found by their hash under it */
+
+struct node {
+    uint64_t value;
+    uint32_t parent;
+    uint32_t next; /* in the bucket's chain; 0 ends it */
+};
+
+static struct {
+    uint32_t *bucket; /* heads of the chains */
+    struct node *block[BLOCKS];
+    uint32_t used; /* next free number - RECORD_NODE_FIRST */
+} table;
+
+static unsigned block_of(uint32_t n)
+{
+    return n >> FIRST_BLOCK_BITS ? 32 - FIRST_BLOCK_BITS - (unsigned)__builtin_clz(n) : 0;
+}
+
+static uint32_t block_first(unsigned block)
+{
+    return block ? 1u << (FIRST_BLOCK_BITS + block - 1) : 0;
+}
+
+static size_t block_size(unsigned block)
+{
+    return sizeof(struct node) << (FIRST_BLOCK_BITS + (block ? block - 1 : 0));
+}
+
+static struct node *node_at(uint32_t number)
+{
+    uint32_t n = number - RECORD_NODE_FIRST;
+    unsigned block = block_of(n);
+    return &__atomic_load_n(&table.block[block], __ATOMIC_ACQUIRE)[n - block_first(block)];
+}
+
+static uint32_t bucket_of(uint32_t parent, uint64_t value)
+{
+    return (uint32_t)((value * 0x9e3779b97f4a7c15ull ^ (uint64_t)parent * 0xc2b2ae3d27d4eb4full) >> 40) % BUCKETS;
+}
+
+static uint32_t find_between(uint32_t from, uint32_t to, uint32_t parent, uint64_t value)
+{
+    for (uint32_t number = from; number != to; number = node_at(number)->next) {
+        const struct node *node = node_at(number);
+        if (__atomic_load_n(&node->value, __ATOMIC_RELAXED) == value && node->parent == parent)
+            return number;
+    }
+    return 0;
+}
+
+uint32_t stacks_find(uint32_t parent, uint64_t value)
+{
+    const uint32_t *bucket = __atomic_load_n(&table.bucket, __ATOMIC_ACQUIRE);
+    return bucket ? find_between(__atomic_load_n(&bucket[bucket_of(parent, value)], __ATOMIC_ACQUIRE), 0, parent, value)
+                  : 0;
+}
+
+/* Puts memory of `size` bytes where *place points, unless there is some. */
+static bool provide(void **place, size_t size)
+{
+    void *none = NULL, *memory;
+    if (__atomic_load_n(place, __ATOMIC_ACQUIRE))
+        return true;
+    if (!(memory = sys_map(size)))
+        return false;
+    if (!__atomic_compare_exchange_n(place, &none, memory, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        sys_unmap(memory, size);
+    return true;
+}
+
+/* A number nobody else has, and memory for its node; 0 if the table is full. */
+static uint32_t new_number(void)
+{
+    uint32_t n = __atomic_fetch_add(&table.used, 1, __ATOMIC_RELAXED);
+    unsigned block = block_of(n);
+    if (block < BLOCKS && provide((void **)&table.bucket, BUCKETS * sizeof *table.bucket) &&
+        provide((void **)&table.block[block], block_size(block)))
+        return n + RECORD_NODE_FIRST;
+    tracefile_shortfall(TRACE_SHORT_STACKS_FULL);
+    return 0;
+}
+
+/* Makes a recorded definition findable. Returns its number, or the number of whoever was first. */
+static uint32_t publish(uint32_t number, uint32_t parent, uint64_t value)
+{
+    struct node *node = node_at(number);
+    uint32_t *head = &table.bucket[bucket_of(parent, value)], seen = 0;
+    uint32_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE);
+    do {
+        uint32_t theirs = find_between(first, seen, parent, value);
+        if (theirs)
+            return theirs;
+        seen = first;
+        *node = (struct node){ .value = value, .parent = parent, .next = first };
+    } while (!__atomic_compare_exchange_n(head, &first, number, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE));
+    return number;
+}
+
+uint32_t stacks_define(struct cursor *cursor, uint32_t parent, uint64_t value, uint32_t module, uint64_t offset)
+{
+    uint32_t number = new_number();
+    struct record_node r = { .id = number, .parent = parent, .module = module, .value = offset };
+    if (!number || !ring_put(cursor, RECORD_NODE, &r, NULL, 0, NULL, 0))
+        return 0;
+    return publish(number, parent, value);
+}
+
+uint32_t stacks_tagged(struct cursor *cursor, uint32_t stack, uint32_t string)
+{
+    uint64_t value = TAG_VALUE | string;
+    uint32_t node = stacks_find(stack, value);
+    return node ? node : stacks_define(cursor, stack, value, RECORD_MODULE_TAG, string);
+}
+
+uint32_t stacks_string(struct cursor *cursor, const char *text, size_t size)
+{
+    uint64_t value = XXH3_64bits(text, size);
+    uint32_t number = stacks_find(STRING_PARENT, value);
+    if (number)
+        return number;
+    number = new_number();
+    struct record_string r = { .id = number };
+    if (!number || !ring_put(cursor, RECORD_STRING, &r, text, size, NULL, 0))
+        return 0;
+    return publish(number, STRING_PARENT, value);
+}
+
+void stacks_retire(uint64_t start, uint64_t end)
+{
+    uint32_t used = __atomic_load_n(&table.used, __ATOMIC_ACQUIRE);
+    for (uint32_t n = 0; n < used && block_of(n) < BLOCKS && table.block[block_of(n)]; n++) {
+        struct node *node = node_at(n + RECORD_NODE_FIRST);
+        uint64_t value = __atomic_load_n(&node->value, __ATOMIC_RELAXED);
+        if (value >= start && value < end)
+            __atomic_store_n(&node->value, 0, __ATOMIC_RELAXED);
+    }
+}
+
+void stacks_forget(bool interrupted)
+{
+    for (unsigned block = 0; block < BLOCKS; block++) {
+        if (table.block[block] && !interrupted)
+            sys_unmap(table.block[block], block_size(block));
+        table.block[block] = NULL;
+    }
+    if (table.bucket && !interrupted)
+        sys_unmap(table.bucket, BUCKETS * sizeof *table.bucket);
+    table.bucket = NULL;
+    table.used = 0;
+}

@@ -1,0 +1,95 @@
+/*
+ * sys.h: what the tap needs from the kernel and from memory when libc may not be called. Everything here is safe in a
+ * signal handler and in a forked child, takes no lock, allocates nothing and leaves errno alone.
+ */
+#ifndef PRELOAD_SYS_H
+#define PRELOAD_SYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch.h"
+
+#define likely(condition) __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
+/* --- system calls: the result, or -errno ------------------------------------------------------------------------- */
+
+int sys_open(const char *path, int flags, int mode); /* O_CLOEXEC is added */
+int sys_close(int fd);
+long sys_read(int fd, void *buffer, size_t size);
+long sys_pread(int fd, void *buffer, size_t size, uint64_t offset);
+int sys_pwrite_all(int fd, const void *buffer, size_t size, uint64_t offset); /* 0 or -errno; no partial success */
+int sys_truncate(int fd, uint64_t size);
+int sys_reserve(int fd, uint64_t offset, uint64_t size); /* backs a range of the file with disk space; 0 or -errno */
+int sys_make_dir(const char *path, int mode);
+int sys_unlink(const char *path);
+long sys_read_link(const char *path, char *buffer, size_t size); /* NUL-terminates; length or -errno */
+int sys_pipe(int fd[2], int flags); /* both ends at 100 or above where possible */
+void sys_yield(void);
+int sys_pid(void);
+int sys_tid(void);
+int sys_ppid(void);
+int sys_uid(void);
+bool sys_thread_alive(int pid, int tid);
+uint64_t sys_limit(int resource); /* soft limit; UINT64_MAX if there is none */
+uint64_t sys_clock_ns(int clock);
+void sys_thread_name(char name[16]); /* of the calling thread */
+void sys_host_name(char *name, size_t size);
+size_t sys_page_size(void);
+bool sys_read_memory(const void *address, void *buffer, size_t size); /* own memory that may not be there */
+
+/* --- files that are kept open, out of the target's way ------------------------------------------------------------ */
+
+/*
+ * A file with a descriptor of 100 or above, where one can be had: programs own the low ones, count on the lowest free
+ * one, and close descriptors that they do not know. Zeroed but for path and flags at first.
+ */
+struct kept_file {
+    const char *path;
+    int flags;
+    int fd; /* 0: none is kept */
+    uint64_t device, inode;
+    bool pinned; /* only this very file will do, not another one under the same name */
+};
+
+/* A descriptor of the file: the kept one if it still is that file, else a new one. Or -errno. */
+int kept_get(struct kept_file *file);
+void kept_put(struct kept_file *file, int fd); /* when done with what kept_get gave */
+void kept_adopt(struct kept_file *file, int fd); /* takes over a fresh descriptor and pins its file */
+void kept_close(struct kept_file *file);
+
+/* --- memory of the tap itself ------------------------------------------------------------------------------------ */
+
+void *sys_map(size_t size);                                        /* private and zero; NULL if there is none */
+void sys_unmap(void *address, size_t size);                        /* what sys_map gave */
+void *sys_map_file(int fd, uint64_t offset, size_t size, void *at); /* shared; over `at` if not NULL; NULL on failure */
+void sys_unmap_file(void *address, size_t size);                   /* what sys_map_file gave */
+void sys_map_over(void *address, size_t size);                     /* private zero pages instead of what is there */
+void *sys_map_wiped(size_t size); /* private, zero in a forked child; NULL if the kernel cannot (before 4.14) */
+bool sys_protect(void *address, size_t size, int prot);
+uint64_t sys_mapped_bytes(void);                                   /* what sys_map holds now */
+uint64_t sys_resident_bytes(void);                                 /* how much of that is in memory */
+
+/* --- text -------------------------------------------------------------------------------------------------------- */
+
+/* A bounded string under construction; what does not fit is dropped and `full` is set. */
+struct text {
+    char *start;
+    size_t size, used;
+    bool full;
+};
+#define TEXT_ON(array) ((struct text){ (array), sizeof(array), 0, false })
+
+void text_add(struct text *t, const char *s);
+void text_add_bytes(struct text *t, const char *s, size_t size);
+void text_add_number(struct text *t, uint64_t n);
+
+size_t sys_strlen(const char *s);
+bool sys_equal(const char *a, const char *b);
+bool sys_starts(const char *s, const char *prefix);
+/* The number at the start of s; *end is set behind it. */
+uint64_t sys_parse_number(const char *s, const char **end, unsigned base);
+
+#endif

@@ -1,0 +1,137 @@
+/* thread.c: see thread.h. */
+#include "thread.h"
+
+#include <pthread.h>
+
+#include "real.h"
+
+#define DEEPEST 8u /* signal handlers nested in the tap */
+
+__thread struct thread thread_self __attribute__((tls_model("initial-exec")));
+
+static struct {
+    uint64_t generation;
+    int (*key_create)(pthread_key_t *, void (*)(void *));
+    int (*set_specific)(pthread_key_t, const void *);
+    pthread_key_t key;
+    bool has_key;
+} threads = { .generation = 1 };
+
+/* --- beginning and end of a thread ------------------------------------------------------------------------------- */
+
+/* Runs among the destructors of thread-specific data. Those that run later can still allocate. */
+static void thread_end(void *unused)
+{
+    (void)unused;
+    struct thread *t = &thread_self;
+    t->ending = true;
+    if (t->cursor && t->generation == threads.generation && t->depth == 0)
+        ring_give_back(t->cursor);
+    t->cursor = NULL;
+}
+
+void thread_start(void)
+{
+    threads.key_create = real_next("pthread_key_create");
+    threads.set_specific = real_next("pthread_setspecific");
+    threads.has_key = threads.key_create && threads.set_specific && threads.key_create(&threads.key, thread_end) == 0;
+}
+
+static bool record_thread(struct thread *t, struct cursor *c)
+{
+    char name[16];
+    struct record_thread r = { .time = tracefile_now(), .tid = t->tid };
+    if (c->owned_before == t->tid)
+        return true;
+    sys_thread_name(name);
+    return ring_put(c, RECORD_THREAD, &r, name, sys_strlen(name), NULL, 0);
+}
+
+static struct cursor *take_cursor(struct thread *t)
+{
+    if (t->tid == 0)
+        t->tid = (uint32_t)sys_tid();
+    struct cursor *c = ring_take(t->tid);
+    if (c && !record_thread(t, c)) {
+        ring_give_back(c);
+        return NULL;
+    }
+    return c;
+}
+
+/* The thread's own cursor, for as long as it lives. */
+static void adopt_cursor(struct thread *t)
+{
+    t->generation = threads.generation;
+    t->cursor = take_cursor(t);
+    if (!t->cursor || !threads.has_key)
+        return;
+    bool in_start = t->in_start;
+    t->in_start = true;
+    threads.set_specific(threads.key, t); /* allocates if the key is not among the first 32 */
+    t->in_start = in_start;
+}
+
+/* --- one event --------------------------------------------------------------------------------------------------- */
+
+static struct cursor *take_for_a_moment(struct thread *t)
+{
+    if (t->depth <= DEEPEST)
+        return take_cursor(t);
+    tracefile_lose(TRACE_LOSS_NESTED, 1);
+    return NULL;
+}
+
+/* Losses are counted in the thread's own slot where it has one: a shared counter would slow all threads down. */
+static void lose(struct thread *t, enum trace_loss cause)
+{
+    if (cause != TRACE_LOSS_PAUSED && t->cursor && t->generation == threads.generation)
+        t->cursor->chunk->lost++;
+    else
+        tracefile_lose(cause, 1);
+}
+
+struct thread_pass thread_enter(void)
+{
+    struct thread *t = &thread_self;
+    struct thread_pass pass = { .thread = t, .own = t->in_start };
+    t->depth++;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    int hindrance = tracefile_hindrance();
+    if (unlikely(hindrance >= 0)) {
+        lose(t, (enum trace_loss)hindrance);
+    } else if (unlikely((t->depth > 1 && !t->in_start) || t->ending)) {
+        pass.cursor = take_for_a_moment(t);
+        pass.temporary = true;
+    } else {
+        if (unlikely(!t->cursor || t->generation != threads.generation))
+            adopt_cursor(t);
+        pass.cursor = t->cursor;
+    }
+    return pass;
+}
+
+void thread_leave(struct thread_pass *pass)
+{
+    if (pass->temporary && pass->cursor)
+        ring_give_back(pass->cursor);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    pass->thread->depth--;
+}
+
+void thread_start_begin(void)
+{
+    thread_self.in_start = true;
+}
+
+void thread_start_end(void)
+{
+    thread_self.in_start = false;
+}
+
+void thread_forget(void)
+{
+    threads.generation++;
+    thread_self.tid = 0;
+    thread_self.cursor = NULL;
+}

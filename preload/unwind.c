@@ -1,0 +1,117 @@
+/* unwind.c: see unwind.h. */
+#include "unwind.h"
+
+#include "modules.h"
+#include "real.h"
+#include "stacks.h"
+
+#define FRAMES 1024u /* longer stacks lose their outermost frames */
+
+/* What a cursor remembers of its previous stack. Innermost first. */
+struct frames {
+    uint32_t count, generation;
+    void *pc[FRAMES];
+    uint32_t node[FRAMES];
+    void *walked[FRAMES]; /* the stack being walked */
+};
+
+static struct {
+    const struct unwinder *unwinder; /* NULL: none */
+    uintptr_t own_start, own_end;
+    uint32_t generation; /* grows when nodes are retired */
+} chosen;
+
+bool unwind_start(void)
+{
+    real_own_range(&chosen.own_start, &chosen.own_end);
+    const struct unwinder *u = &unwind_libunwind;
+    if (!u->start())
+        return false;
+    __atomic_store_n(&chosen.unwinder, u, __ATOMIC_RELEASE);
+    return true;
+}
+
+static bool is_own(const void *pc)
+{
+    return (uintptr_t)pc - chosen.own_start < chosen.own_end - chosen.own_start;
+}
+
+static struct frames *frames_of(struct cursor *cursor)
+{
+    if (!cursor->attached)
+        cursor->attached = sys_map(sizeof(struct frames));
+    return cursor->attached;
+}
+
+/* How many outermost frames the stack has in common with the remembered one. */
+static unsigned count_common(const struct frames *f, void *const *pc, unsigned count)
+{
+    unsigned most = count < f->count ? count : f->count, n = 0;
+    if (f->generation != __atomic_load_n(&chosen.generation, __ATOMIC_ACQUIRE))
+        return 0;
+    while (n < most && pc[count - 1 - n] == f->pc[f->count - 1 - n])
+        n++;
+    return n;
+}
+
+static uint32_t node_of(struct cursor *cursor, uint32_t parent, uint64_t pc)
+{
+    uint32_t node = stacks_find(parent, pc);
+    if (node)
+        return node;
+    struct module_place place = modules_locate(cursor, pc);
+    return stacks_define(cursor, parent, pc, place.module, place.offset);
+}
+
+/* Turns the walked stack into nodes, from the outermost frame inwards, and remembers it. */
+static uint32_t intern(struct cursor *cursor, struct frames *f, void *const *pc, unsigned count)
+{
+    unsigned common = count_common(f, pc, count);
+    uint32_t generation = __atomic_load_n(&chosen.generation, __ATOMIC_ACQUIRE);
+    uint32_t node = common ? f->node[f->count - common] : RECORD_NODE_NONE;
+    if (count != f->count)
+        __builtin_memmove(f->node + count - common, f->node + f->count - common, common * sizeof *f->node);
+    f->count = 0;
+    for (unsigned i = count - common; i-- > 0;) {
+        node = node_of(cursor, node, (uintptr_t)pc[i]);
+        if (!node)
+            return 0;
+        f->node[i] = node;
+    }
+    __builtin_memcpy(f->pc, pc, (count - common) * sizeof *pc);
+    __builtin_memcpy(f->pc + count - common, pc + count - common, common * sizeof *pc);
+    f->count = count;
+    f->generation = generation;
+    return node;
+}
+
+uint32_t unwind_stack(struct cursor *cursor, const void *caller)
+{
+    const struct unwinder *u = __atomic_load_n(&chosen.unwinder, __ATOMIC_ACQUIRE);
+    struct frames *f = frames_of(cursor);
+    if (!f)
+        return 0;
+    unsigned count = u ? u->walk(f->walked, FRAMES) : 0, skip = 0;
+    while (skip < count && is_own(f->walked[skip]))
+        skip++;
+    if (skip == count) {
+        f->walked[0] = (void *)(uintptr_t)caller;
+        skip = 0;
+        count = 1;
+    }
+    return intern(cursor, f, f->walked + skip, count - skip);
+}
+
+void unwind_code_changed(void)
+{
+    __atomic_fetch_add(&chosen.generation, 1, __ATOMIC_ACQ_REL);
+    if (chosen.unwinder)
+        chosen.unwinder->code_changed();
+}
+
+void unwind_forked(void)
+{
+    __atomic_fetch_add(&chosen.generation, 1, __ATOMIC_ACQ_REL);
+    if (chosen.unwinder)
+        chosen.unwinder->forked();
+}

@@ -1,0 +1,1 @@
+#define MEMTAP_VERSION "0.1.0"

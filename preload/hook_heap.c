@@ -16,7 +16,8 @@ void *hook_malloc(size_t size)
 void *hook_calloc(size_t count, size_t size)
 {
     void *block = real()->calloc(count, size);
-    event_alloc(RECORD_CALL_CALLOC, block, count * size, CALLER);
+    size_t total = block || !size || count < SIZE_MAX / size ? count * size : SIZE_MAX;
+    event_alloc(RECORD_CALL_CALLOC, block, total, CALLER);
     return block;
 }
 
@@ -57,7 +58,9 @@ void hook_free(void *block)
 
 void hook_cfree(void *block)
 {
-    hook_free(block);
+    if (block)
+        event_free(block);
+    real()->free(block);
 }
 
 /* Where libc has no free_sized, free does all that the standard asks of it. */

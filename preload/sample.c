@@ -2,6 +2,7 @@
 #include "sample.h"
 
 #include <fcntl.h>
+#include <time.h>
 
 uint64_t sample_next;
 
@@ -45,7 +46,7 @@ static bool read_status(struct record_sample *r)
 void sample_take(struct cursor *cursor, uint64_t now)
 {
     uint64_t due = __atomic_load_n(&sample_next, __ATOMIC_RELAXED);
-    struct record_sample r = { .time = now };
+    struct record_sample r = { .time = now, .mono_ns = sys_clock_ns(CLOCK_MONOTONIC) };
     if (now < due ||
         !__atomic_compare_exchange_n(&sample_next, &due, now + SAMPLE_INTERVAL, false, __ATOMIC_RELAXED,
                                      __ATOMIC_RELAXED))

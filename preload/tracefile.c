@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "version.h"
 
 #define MONOTONIC_SHIFT 2 /* as in tracefile_now */
 #define REGION_SIZE ((uint64_t)TRACE_REGION_SLOTS * TRACE_CHUNK_SIZE)

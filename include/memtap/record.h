@@ -75,7 +75,7 @@ enum record_call {
 #define RECORD_FIELDS_LOCK(F) F(time) F(address) F(size)
 #define RECORD_FIELDS_TRIM(F) F(time) F(took) F(pad) F(released)
 #define RECORD_FIELDS_FORK(F) F(time) F(took) F(pid)
-#define RECORD_FIELDS_SAMPLE(F) F(time) F(rss_anon) F(rss_file) F(rss_shmem) F(swap) F(own) F(threads) /* bytes */
+#define RECORD_FIELDS_SAMPLE(F) F(time) F(mono_ns) F(rss_anon) F(rss_file) F(rss_shmem) F(swap) F(own) F(threads)
 #define RECORD_FIELDS_MARK(F) F(time) F(value)                         /* value: bits of a double; text: the name */
 #define RECORD_FIELDS_REQUEST_BEGIN(F) F(time) F(id)
 #define RECORD_FIELDS_REQUEST_END(F) F(time) F(id) F(units)

@@ -187,7 +187,7 @@ struct trace_chunk {
     uint32_t committed;  /* payload bytes that are complete records; grows in an open slot (release, acquire) */
     uint32_t stored;     /* bytes that follow this header in the log */
     uint64_t sequence;   /* unique in the file */
-    uint32_t cursor;     /* which stream the chunk belongs to */
+    uint32_t cursor;     /* which stream the chunk belongs to: below TRACE_SLOTS, or TRACE_CURSOR_OUTSIDE */
     uint32_t tid;        /* the thread that held the cursor when the chunk was opened */
     uint64_t time;       /* the trace clock when it was opened, the base of the first record's delta, */
     uint64_t mono_ns;    /* and CLOCK_MONOTONIC at the same moment */
@@ -195,7 +195,8 @@ struct trace_chunk {
     uint64_t lost;       /* ring: events of this cursor lost since recording stopped */
 };
 
-#define TRACE_CHUNK_MAGIC 0x4b43544du /* "MTCK" */
+#define TRACE_CHUNK_MAGIC 0x4b43544du     /* "MTCK" */
+#define TRACE_CURSOR_OUTSIDE 0xffffffffu /* the chunk was appended by the command line, not by the tap */
 #define TRACE_PAYLOAD_SIZE (TRACE_CHUNK_SIZE - (uint32_t)sizeof(struct trace_chunk))
 
 _Static_assert(sizeof(struct trace_chunk) == 64 && offsetof(struct trace_chunk, checksum) == 48, "part of the format");

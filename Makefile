@@ -1,0 +1,64 @@
+# memtap: see README.md. `make help` lists the targets.
+#
+#   make DEBUG=1     -O0 and assertions          make SAN=address,undefined   sanitizers in the analyzer and its tests
+#   make V=1         show the commands
+
+VERSION  := 0.1.0
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+CC       ?= gcc
+BUILD    ?= build$(if $(SAN),/$(subst $(comma),-,$(SAN)))
+comma    := ,
+Q        := $(if $(V),,@)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla -Werror
+OPTIMIZE := $(if $(DEBUG),-O0,-O2)
+COMMON   := -std=gnu11 -D_GNU_SOURCE -g $(OPTIMIZE) $(WARNINGS) -Iinclude -MMD -MP -DMEMTAP_VERSION='"$(VERSION)"'
+
+# The tap must not depend on anything of the target: initial-exec TLS, no stack protector calls, nothing but libc.
+TAP_FLAGS := $(COMMON) -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector -U_FORTIFY_SOURCE \
+             -fno-asynchronous-unwind-tables -fasynchronous-unwind-tables -fno-plt
+TAP_LINK  := -shared -Wl,-z,initfirst,-z,now,-z,relro,-z,nodelete,--no-undefined,--hash-style=gnu,--build-id
+
+# The analyzer runs on jemalloc: many small blocks, freed in bulk.
+ANALYZER_LIBS  := -ldw -lelf -liberty -lzstd -ljansson -lm
+ANALYZER_ALLOC := $(if $(SAN),,-ljemalloc)
+ANALYZER_FLAGS := $(COMMON) -Ianalyzer -DINSTALL_PREFIX='"$(PREFIX)"' $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+ANALYZER_LINK  := $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now
+
+TAP_SOURCES      := $(filter-out preload/hook_jemalloc.c,$(wildcard preload/*.c))
+TAP_OBJECTS      := $(TAP_SOURCES:%.c=build/%.o)
+ANALYZER_SOURCES := $(wildcard analyzer/*.c analyzer/*/*.c)
+ANALYZER_OBJECTS := $(ANALYZER_SOURCES:%.c=$(BUILD)/%.o)
+ANALYZER_ROOMS   := $(filter-out $(BUILD)/analyzer/main.o,$(ANALYZER_OBJECTS))
+
+.DELETE_ON_ERROR:
+.PHONY: all help clean
+
+all: libmemtap.so memtap ## build the tap and the analyzer
+
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+libmemtap.so: $(TAP_OBJECTS)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,$@ $^ -o $@
+
+memtap: $(ANALYZER_OBJECTS)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(ANALYZER_LINK) $^ $(ANALYZER_ALLOC) $(ANALYZER_LIBS) -o $@
+
+build/preload/%.o: preload/%.c
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TAP_FLAGS) -DHOOKS_DEF='"hooks.def"' -c $< -o $@
+
+$(BUILD)/analyzer/%.o: analyzer/%.c
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ANALYZER_FLAGS) -c $< -o $@
+
+clean: ## remove what was built
+	rm -rf build memtap libmemtap.so libmemtap-je.so
+
+-include $(TAP_OBJECTS:.o=.d) $(ANALYZER_OBJECTS:.o=.d)

@@ -1,0 +1,39 @@
+/* memory.c: see memory.h. */
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void (*on_failure)(size_t wanted);
+
+void memory_on_failure(void (*handler)(size_t wanted))
+{
+    on_failure = handler;
+}
+
+static void *check(void *block, size_t size)
+{
+    if (!block && size) {
+        if (on_failure)
+            on_failure(size);
+        abort();
+    }
+    return block;
+}
+
+void *memory_take(size_t size)
+{
+    return check(calloc(1, size ? size : 1), size);
+}
+
+void *memory_resize(void *block, size_t size)
+{
+    return check(realloc(block, size ? size : 1), size);
+}
+
+char *memory_copy(const char *text, size_t size)
+{
+    char *copy = memory_take(size + 1);
+    memcpy(copy, text, size);
+    return copy;
+}

@@ -1,0 +1,23 @@
+/*
+ * memory.h: memory for the analyzer, which cannot go on without it. Never NULL: when there is none, the handler that
+ * main has set is called, and must not return.
+ */
+#ifndef BASE_MEMORY_H
+#define BASE_MEMORY_H
+
+#include <stddef.h>
+
+void memory_on_failure(void (*handler)(size_t wanted));
+void *memory_take(size_t size); /* zeroed; free() gives it back */
+void *memory_resize(void *block, size_t size);
+char *memory_copy(const char *text, size_t size); /* `size` bytes and a NUL */
+
+/*
+ * Makes room for one more element behind `count` in a growing array: `array` is a pointer variable, `room` the number
+ * of elements it has space for.
+ */
+#define array_room(array, count, room)                                                                                 \
+    ((count) < (room) ? (void)0                                                                                        \
+                      : (void)((room) = (room) ? (room) * 2 : 16, (array) = memory_resize((array), (room) * sizeof *(array))))
+
+#endif

@@ -1,0 +1,40 @@
+/* command.c: see command.h. */
+#include "commands/command.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int command_fail(const struct error *e)
+{
+    fprintf(stderr, "memtap: %s\n", e->text);
+    return e->code;
+}
+
+int command_misused(const char *verb, const char *format, ...)
+{
+    va_list values;
+    fputs("memtap: ", stderr);
+    va_start(values, format);
+    vfprintf(stderr, format, values);
+    va_end(values);
+    fprintf(stderr, "; see: memtap help %s\n", verb);
+    return EXIT_TROUBLE;
+}
+
+int command_bad_option(const char *verb, int answer, char **argv)
+{
+    const char *word = argv[optind > 1 ? optind - 1 : 1];
+    if (answer == ':')
+        return command_misused(verb, "%s needs a value", word);
+    return command_misused(verb, "%s has no option %s", verb, word);
+}
+
+int command_finish(int code)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    fprintf(stderr, "memtap: cannot write to the standard output: %s\n", strerror(errno));
+    return EXIT_TROUBLE;
+}

@@ -1,0 +1,23 @@
+/* command.h: what the verbs share: how they complain, and options that several of them have. Inside commands/. */
+#ifndef COMMANDS_COMMAND_H
+#define COMMANDS_COMMAND_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+
+/* Prints the sentence to stderr; returns its exit code. */
+int command_fail(const struct error *e);
+
+/* Complains about the words of the call and points to the help; returns EXIT_TROUBLE. */
+int command_misused(const char *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* After getopt_long said '?' or ':' (with opterr 0 and a leading ':' in the short options): complains. */
+int command_bad_option(const char *verb, int answer, char **argv);
+
+/* Flushes stdout and checks that everything arrived; returns `code`, or EXIT_TROUBLE with a complaint. */
+int command_finish(int code);
+
+#endif

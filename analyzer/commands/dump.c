@@ -1,0 +1,111 @@
+/* dump.c: memtap dump, the records of a trace as text, for people who debug memtap or read traces by other means. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "commands/command.h"
+#include "commands/commands.h"
+#include "trace/trace.h"
+
+struct kind_names {
+    const char *name;
+    const char *field[12];
+};
+
+static const struct kind_names *names_of(enum record_kind kind)
+{
+    switch (kind) {
+#define FIELD_TEXT(name) #name,
+#define KIND_CASE(tag, NAME, name, timed)                                                                              \
+    case tag: {                                                                                                        \
+        static const struct kind_names names = { #name, { RECORD_FIELDS_##NAME(FIELD_TEXT) } };                        \
+        return &names;                                                                                                 \
+    }
+        RECORD_KINDS(KIND_CASE)
+    default:
+        return NULL;
+    }
+}
+
+static void print_text(const struct record *r)
+{
+    uint32_t hex = r->kind == RECORD_MODULE ? (uint32_t)r->module.build_id_size : 0;
+    fputs(" \"", stdout);
+    for (uint32_t i = 0; i < r->text_size; i++) {
+        unsigned char c = r->text[i];
+        if (i < hex)
+            printf("%02x%s", c, i + 1 == hex ? " " : "");
+        else if (c < ' ' || c == '"' || c == '\\' || c == 0x7f)
+            printf("\\x%02x", c);
+        else
+            putchar(c);
+    }
+    putchar('"');
+}
+
+static const char *call_text(uint64_t call)
+{
+    static const char *const texts[] = {
+#define CALL_TEXT(name, text) text,
+        RECORD_CALLS(CALL_TEXT)
+    };
+    return call < RECORD_CALL_COUNT ? texts[call] : "?";
+}
+
+static void print_field(const char *name, uint64_t value)
+{
+    static const char *const addresses[] = { "address", "old", "start", "end", "bias", "value" };
+    for (unsigned i = 0; i < sizeof addresses / sizeof *addresses; i++)
+        if (strcmp(name, addresses[i]) == 0) {
+            printf(" %s=0x%" PRIx64, name, value);
+            return;
+        }
+    if (strcmp(name, "call") == 0)
+        printf(" call=%s", call_text(value));
+    else
+        printf(" %s=%" PRIu64, name, value);
+}
+
+static void print_event(const struct trace *t, const struct trace_event *e)
+{
+    const struct kind_names *names = names_of(e->record.kind);
+    printf("%" PRIu64 " %u %s", trace_ns(t, e->time), e->tid, names ? names->name : "unknown");
+    for (unsigned i = 0; names && names->field[i]; i++)
+        if (i > 0 || strcmp(names->field[i], "time") != 0)
+            print_field(names->field[i], e->record.field[i]);
+    if (e->record.text_size)
+        print_text(&e->record);
+    putchar('\n');
+}
+
+static void dump_trace(struct trace *t)
+{
+    const struct trace_info *info = trace_info(t);
+    printf("# %s: pid %u, %s\n", trace_path(t), info->pid, info->executable);
+    struct trace_reader *r = trace_reader_new(t);
+    for (const struct trace_event *e; (e = trace_reader_next(r));)
+        if (e->part != TRACE_RELEASES)
+            print_event(t, e);
+    trace_reader_free(r);
+    const struct trace_health *h = trace_health(t);
+    printf("# %" PRIu64 " chunks, %" PRIu64 " damaged, %" PRIu64 " missing, %" PRIu64 " bad records\n", h->chunks,
+           h->damaged_chunks, h->missing_chunks, h->bad_records);
+}
+
+int command_dump(int argc, char **argv)
+{
+    static const struct option options[] = { { NULL, 0, NULL, 0 } };
+    struct session s;
+    struct error e;
+    int answer;
+    while ((answer = getopt_long(argc, argv, ":", options, NULL)) != -1)
+        return command_bad_option("dump", answer, argv);
+    if (optind + 1 != argc)
+        return command_misused("dump", "dump wants one trace or session");
+    if (!session_open(argv[optind], &s, &e))
+        return command_fail(&e);
+    for (uint32_t i = 0; i < s.count; i++)
+        dump_trace(s.trace[i]);
+    session_close(&s);
+    return command_finish(EXIT_FINE);
+}

@@ -1,0 +1,156 @@
+/*
+ * blocks.c: the live blocks. The events of one address alternate: alloc, free, alloc. Time stamps of different
+ * processors may turn two of them round when an address goes from thread to thread within nanoseconds; such pairs are
+ * put right and counted.
+ */
+#include "base/memory.h"
+#include "heap/inside.h"
+
+#define WINDOW 4096u /* time units, 16 to 65 us: events further apart than this are never out of order */
+
+static void put_number(khash_t(numbers) *table, uint64_t address, uint64_t number)
+{
+    int fresh;
+    khint_t k = kh_put(numbers, table, address, &fresh);
+    kh_value(table, k) = number;
+}
+
+/* Whether a free of this address came just before: then the two have changed places. */
+static bool free_came_early(struct heap *h, uint64_t address, uint64_t time)
+{
+    khint_t k = kh_get(numbers, h->early, address);
+    if (k == kh_end(h->early))
+        return false;
+    struct heap_unknown *u = &h->unknown[kh_value(h->early, k)];
+    kh_del(numbers, h->early, k);
+    if (time - u->time >= WINDOW)
+        return false;
+    u->address = 0;
+    return true;
+}
+
+/* Whether this address was given out again just before this free of its former block. */
+static bool free_comes_late(struct heap *h, uint64_t address, uint64_t time)
+{
+    khint_t k = kh_get(numbers, h->displaced, address);
+    if (k == kh_end(h->displaced))
+        return false;
+    bool near = time - kh_value(h->displaced, k) < WINDOW;
+    kh_del(numbers, h->displaced, k);
+    return near;
+}
+
+static void count_allocation(struct heap *h, uint64_t address, const struct heap_block *b)
+{
+    struct heap_site *s = &h->site[b->site];
+    struct heap_thread *t = &h->thread[b->thread];
+    s->alloc_count++;
+    s->alloc_bytes += b->size;
+    t->alloc_count++;
+    t->alloc_bytes += b->size;
+    t->last_address = address;
+    if (s->own)
+        return;
+    h->totals.alloc_count++;
+    h->totals.alloc_bytes += b->size;
+    h->totals.histogram[b->size ? 64 - __builtin_clzll(b->size) : 0]++;
+}
+
+static void count_live(struct heap *h, const struct heap_block *b)
+{
+    struct heap_totals *t = &h->totals;
+    sites_add(h, b->site, b->size);
+    h->thread[b->thread].live_blocks++;
+    h->thread[b->thread].live_bytes += b->size;
+    if (h->site[b->site].own) {
+        t->own_bytes += b->size;
+        return;
+    }
+    t->live_blocks++;
+    t->live_bytes += b->size;
+    if (t->live_bytes > t->peak_bytes) {
+        t->peak_bytes = t->live_bytes;
+        t->peak_event = h->events;
+    }
+}
+
+static void count_free(struct heap *h, const struct heap_block *b)
+{
+    h->site[b->site].free_count++;
+    h->thread[b->thread].free_count++;
+    h->totals.free_count += !h->site[b->site].own;
+}
+
+static void count_dead(struct heap *h, const struct heap_block *b)
+{
+    sites_remove(h, b->site, b->size);
+    h->thread[b->thread].live_blocks--;
+    h->thread[b->thread].live_bytes -= b->size;
+    if (h->site[b->site].own) {
+        h->totals.own_bytes -= b->size;
+        return;
+    }
+    h->totals.live_blocks--;
+    h->totals.live_bytes -= b->size;
+}
+
+void blocks_add(struct heap *h, uint64_t address, const struct heap_block *block)
+{
+    int fresh;
+    count_allocation(h, address, block);
+    if (kh_size(h->early) && free_came_early(h, address, block->time)) {
+        count_free(h, block); /* the block is dead already */
+        h->totals.repaired++;
+        return;
+    }
+    khint_t k = kh_put(blocks, h->blocks, address, &fresh);
+    if (!fresh) {
+        count_free(h, &kh_value(h->blocks, k));
+        count_dead(h, &kh_value(h->blocks, k)); /* its free is still to come */
+        put_number(h->displaced, address, block->time);
+    }
+    kh_value(h->blocks, k) = *block;
+    count_live(h, block);
+}
+
+void blocks_remove(struct heap *h, uint64_t address, uint64_t time, uint32_t tid)
+{
+    if (kh_size(h->displaced) && free_comes_late(h, address, time)) {
+        h->totals.repaired++;
+        return;
+    }
+    khint_t k = kh_get(blocks, h->blocks, address);
+    if (k == kh_end(h->blocks)) {
+        put_number(h->early, address, h->unknowns);
+        array_room(h->unknown, h->unknowns, h->unknown_room);
+        h->unknown[h->unknowns++] = (struct heap_unknown){ address, time };
+        return;
+    }
+    const struct heap_block b = kh_value(h->blocks, k);
+    kh_del(blocks, h->blocks, k);
+    count_free(h, &b);
+    count_dead(h, &b);
+    struct heap_thread *t = &h->thread[threads_find(h, tid)];
+    if (t->last_address == address && t == &h->thread[b.thread]) {
+        h->site[b.site].temporary++;
+        h->totals.temporary += !h->site[b.site].own;
+        t->last_address = 0;
+    }
+}
+
+bool blocks_tag(struct heap *h, uint64_t address, uint32_t tag)
+{
+    khint_t k = kh_get(blocks, h->blocks, address);
+    if (k == kh_end(h->blocks))
+        return false;
+    kh_value(h->blocks, k).tag = tag;
+    return true;
+}
+
+void heap_each_block(const struct heap *h, void (*visit)(void *context, uint64_t address, const struct heap_block *b),
+                     void *context)
+{
+    for (khint_t k = kh_begin(h->blocks); k != kh_end(h->blocks); k++)
+        if (kh_exist(h->blocks, k) && !h->site[kh_value(h->blocks, k).site].own)
+            visit(context, kh_key(h->blocks, k), &kh_value(h->blocks, k));
+}

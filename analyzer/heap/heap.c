@@ -1,0 +1,366 @@
+/* heap.c: replay, and the room's face. See heap.h. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/progress.h"
+#include "heap/inside.h"
+
+/* --- one event --------------------------------------------------------------------------------------------------- */
+
+static void apply_alloc(struct heap *h, const struct trace_event *e, uint64_t address, uint64_t size, uint64_t node,
+                        uint64_t call)
+{
+    struct heap_block b = { .size = size,
+                            .time = e->time,
+                            .site = sites_find(h, node, call, false),
+                            .thread = threads_find(h, e->tid) };
+    blocks_add(h, address, &b);
+}
+
+static void apply_realloc(struct heap *h, const struct trace_event *e)
+{
+    const struct record_realloc *r = &e->record.realloc;
+    if (e->part == TRACE_RELEASES)
+        blocks_remove(h, r->old, e->time, e->tid);
+    else if (r->address)
+        apply_alloc(h, e, r->address, r->size, r->node, r->call);
+}
+
+static void apply_failed(struct heap *h, const struct record_alloc_failed *r)
+{
+    bool mapping = r->call >= RECORD_CALL_MMAP;
+    h->site[sites_find(h, r->node, r->call, mapping)].failed++;
+    h->totals.failed_allocs++;
+}
+
+static uint64_t page_up(uint64_t size)
+{
+    return (size + 4095) & ~(uint64_t)4095;
+}
+
+static struct heap_mapping new_mapping(struct heap *h, const struct trace_event *e, uint64_t start, uint64_t size,
+                                       uint64_t node, uint64_t call)
+{
+    return (struct heap_mapping){ .start = start,
+                                  .end = start + page_up(size),
+                                  .time = e->time,
+                                  .site = sites_find(h, node, call, true),
+                                  .thread = threads_find(h, e->tid),
+                                  .prot = 3 };
+}
+
+static void count_mapping(struct heap *h, const struct heap_mapping *m)
+{
+    h->site[m->site].alloc_count++;
+    h->site[m->site].alloc_bytes += m->end - m->start;
+}
+
+static void apply_map(struct heap *h, const struct trace_event *e)
+{
+    const struct record_map *r = &e->record.map;
+    if (e->part == TRACE_RELEASES)
+        return; /* mappings_make takes away what lies under a fixed mapping */
+    struct heap_mapping m = new_mapping(h, e, r->address, r->size, r->node, r->call);
+    m.offset = r->offset;
+    m.file = (uint32_t)r->file;
+    m.prot = (uint32_t)r->prot;
+    m.flags = (uint32_t)r->flags;
+    count_mapping(h, &m);
+    mappings_make(h, &m);
+}
+
+static void apply_unmap(struct heap *h, const struct trace_event *e)
+{
+    const struct record_unmap *r = &e->record.unmap;
+    if (e->part != TRACE_RELEASES)
+        return;
+    if (r->call == RECORD_CALL_SHMDT)
+        mappings_release_whole(h, r->address);
+    else
+        mappings_release(h, r->address, r->address + page_up(r->size));
+}
+
+static void apply_remap(struct heap *h, const struct trace_event *e)
+{
+    const struct record_remap *r = &e->record.remap;
+    if (e->part == TRACE_RELEASES) {
+        if (r->old == r->address && r->size < r->old_size)
+            mappings_release(h, r->address + page_up(r->size), r->old + page_up(r->old_size));
+        return;
+    }
+    struct heap_mapping fresh = new_mapping(h, e, r->address, r->size, r->node, RECORD_CALL_MREMAP);
+    mappings_move(h, r, &fresh);
+}
+
+static void apply_break(struct heap *h, const struct trace_event *e)
+{
+    const struct record_brk *r = &e->record.brk;
+    if (e->part == TRACE_RELEASES && r->address < r->old)
+        mappings_release(h, r->address, r->old);
+    if (e->part != TRACE_MAKES || r->address <= r->old)
+        return;
+    struct heap_mapping m = new_mapping(h, e, r->old, r->address - r->old, r->node, r->call);
+    m.end = r->address;
+    count_mapping(h, &m);
+    mappings_make(h, &m);
+}
+
+static void apply_tag(struct heap *h, const struct record_tag *r)
+{
+    if (!blocks_tag(h, r->address, (uint32_t)r->string))
+        mappings_tag(h, r->address, (uint32_t)r->string);
+}
+
+static void apply_mark(struct heap *h, const struct record *r)
+{
+    array_room(h->mark, h->marks, h->mark_room);
+    struct heap_mark *m = &h->mark[h->marks++];
+    *m = (struct heap_mark){ .time = r->mark.time, .name = memory_copy((const char *)r->text, r->text_size) };
+    memcpy(&m->value, &r->mark.value, sizeof m->value);
+}
+
+static void apply_request_end(struct heap *h, const struct record_request_end *r)
+{
+    array_room(h->request, h->requests, h->request_room);
+    h->request[h->requests++] = (struct heap_request){ .time = r->time, .id = r->id, .units = r->units };
+}
+
+static void apply_sample(struct heap *h, const struct record_sample *r)
+{
+    h->has_sample = true;
+    h->sample = (struct heap_sample){ r->time, r->rss_anon, r->rss_file, r->rss_shmem, r->swap, r->own };
+}
+
+static void apply(struct heap *h, const struct trace_event *e)
+{
+    const struct record *r = &e->record;
+    switch (r->kind) {
+    case RECORD_ALLOC:
+        apply_alloc(h, e, r->alloc.address, r->alloc.size, r->alloc.node, r->alloc.call);
+        break;
+    case RECORD_FREE:
+        blocks_remove(h, r->free.address, e->time, e->tid);
+        break;
+    case RECORD_REALLOC:
+        apply_realloc(h, e);
+        break;
+    case RECORD_ALLOC_FAILED:
+        apply_failed(h, &r->alloc_failed);
+        break;
+    case RECORD_MAP:
+        apply_map(h, e);
+        break;
+    case RECORD_UNMAP:
+        apply_unmap(h, e);
+        break;
+    case RECORD_REMAP:
+        apply_remap(h, e);
+        break;
+    case RECORD_BREAK:
+        apply_break(h, e);
+        break;
+    case RECORD_TAG:
+        apply_tag(h, &r->tag);
+        break;
+    case RECORD_MARK:
+        apply_mark(h, r);
+        break;
+    case RECORD_REQUEST_END:
+        apply_request_end(h, &r->request_end);
+        break;
+    case RECORD_SAMPLE:
+        apply_sample(h, &r->sample);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- replay ------------------------------------------------------------------------------------------------------ */
+
+/* Whether replay stops before this event; a mark or request that is looked for is applied first. */
+static bool stops_before(struct heap *h, const struct trace_event *e)
+{
+    const struct heap_until *u = &h->options.until;
+    if (u->what == HEAP_UNTIL_EVENT)
+        return h->events >= u->event;
+    if (u->what == HEAP_UNTIL_MONO)
+        return trace_mono_ns(h->trace, e->time) > u->event;
+    return h->reached;
+}
+
+static void note_reached(struct heap *h, const struct record *r)
+{
+    const struct heap_until *u = &h->options.until;
+    if (u->what == HEAP_UNTIL_MARK && r->kind == RECORD_MARK)
+        h->reached = strlen(u->mark) == r->text_size && memcmp(u->mark, r->text, r->text_size) == 0;
+    if (u->what == HEAP_UNTIL_REQUEST && r->kind == RECORD_REQUEST_END)
+        h->reached = h->requests == u->event;
+}
+
+static void replay(struct heap *h)
+{
+    struct progress p;
+    struct trace_reader *r = trace_reader_new(h->trace);
+    progress_begin(&p, "replaying", trace_health(h->trace)->bytes, h->options.quiet);
+    for (const struct trace_event *e; (e = trace_reader_next(r)) && !stops_before(h, e);) {
+        if (h->watches)
+            inherit_answer(h, e);
+        if (h->options.before_event)
+            h->options.before_event(h->options.context, h, e);
+        h->events++;
+        h->time = e->time;
+        apply(h, e);
+        note_reached(h, &e->record);
+        if (h->events % 65536 == 0)
+            progress_step(&p, trace_reader_done(r));
+    }
+    inherit_answer(h, NULL);
+    while (trace_reader_next(r))
+        ; /* definitions may still come */
+    progress_end(&p);
+    trace_reader_free(r);
+}
+
+static struct heap *heap_new(struct trace *t, const struct heap_options *options)
+{
+    struct heap *h = memory_take(sizeof *h);
+    h->trace = t;
+    h->options = *options;
+    h->blocks = kh_init(blocks);
+    h->early = kh_init(numbers);
+    h->displaced = kh_init(numbers);
+    h->site_index = kh_init(sites);
+    h->thread_index = kh_init(threads);
+    return h;
+}
+
+static struct heap *find_parent(const struct session *s, struct heap **heap, uint32_t child)
+{
+    const char *name = trace_info(s->trace[child])->parent;
+    for (uint32_t i = 0; i < child; i++) {
+        const char *path = trace_path(s->trace[i]), *slash = strrchr(path, '/');
+        if (strcmp(slash ? slash + 1 : path, name) == 0)
+            return heap[i];
+    }
+    return NULL;
+}
+
+/* Children first: they start later, and they have questions to their parents. */
+struct heap **heap_replay(const struct session *s, const struct heap_options *options)
+{
+    struct heap **heap = memory_take(s->count * sizeof *heap);
+    for (uint32_t i = 0; i < s->count; i++)
+        heap[i] = heap_new(s->trace[i], options);
+    for (uint32_t i = s->count; i-- > 0;) {
+        replay(heap[i]);
+        inherit_settle(heap[i]);
+        struct heap *parent = trace_info(s->trace[i])->forked ? find_parent(s, heap, i) : NULL;
+        if (parent)
+            inherit_ask(heap[i], parent);
+        else
+            for (uint32_t u = 0; u < heap[i]->unknowns; u++)
+                heap[i]->totals.unmatched_frees += heap[i]->unknown[u].address != 0;
+    }
+    return heap;
+}
+
+static void heap_free(struct heap *h)
+{
+    for (uint32_t i = 0; i < h->marks; i++)
+        free(h->mark[i].name);
+    kh_destroy(blocks, h->blocks);
+    kh_destroy(numbers, h->early);
+    kh_destroy(numbers, h->displaced);
+    kh_destroy(sites, h->site_index);
+    kh_destroy(threads, h->thread_index);
+    free(h->site);
+    free(h->thread);
+    free(h->mapping);
+    free(h->mark);
+    free(h->request);
+    free(h->unknown);
+    free(h->watch);
+    free(h);
+}
+
+void heap_free_all(struct heap **heap, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        heap_free(heap[i]);
+    free(heap);
+}
+
+/* --- what it came to --------------------------------------------------------------------------------------------- */
+
+bool heap_reached(const struct heap *h)
+{
+    return h->reached;
+}
+
+uint64_t heap_time(const struct heap *h)
+{
+    return h->time;
+}
+
+const struct heap_totals *heap_totals(const struct heap *h)
+{
+    return &h->totals;
+}
+
+uint32_t heap_site_count(const struct heap *h)
+{
+    return h->sites;
+}
+
+const struct heap_site *heap_site(const struct heap *h, uint32_t i)
+{
+    return &h->site[i];
+}
+
+uint32_t heap_thread_count(const struct heap *h)
+{
+    return h->threads;
+}
+
+const struct heap_thread *heap_thread(const struct heap *h, uint32_t i)
+{
+    return &h->thread[i];
+}
+
+uint32_t heap_mapping_count(const struct heap *h)
+{
+    return h->mappings;
+}
+
+const struct heap_mapping *heap_mapping(const struct heap *h, uint32_t i)
+{
+    return &h->mapping[i];
+}
+
+uint32_t heap_mark_count(const struct heap *h)
+{
+    return h->marks;
+}
+
+const struct heap_mark *heap_mark(const struct heap *h, uint32_t i)
+{
+    return &h->mark[i];
+}
+
+uint32_t heap_request_count(const struct heap *h)
+{
+    return h->requests;
+}
+
+const struct heap_request *heap_request(const struct heap *h, uint32_t i)
+{
+    return &h->request[i];
+}
+
+const struct heap_sample *heap_last_sample(const struct heap *h)
+{
+    return h->has_sample ? &h->sample : NULL;
+}

@@ -1,0 +1,119 @@
+/*
+ * heap.h: what a process held at some moment, found by replaying its events: live blocks, address space, totals per
+ * site and per thread, and the instants that the trace names.
+ */
+#ifndef HEAP_HEAP_H
+#define HEAP_HEAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "trace/trace.h"
+
+#define HEAP_NO_SITE UINT32_MAX
+
+/* A distinct stack and call that makes blocks or mappings. */
+struct heap_site {
+    uint32_t node;          /* of the trace */
+    uint32_t call;          /* enum record_call */
+    bool mapping;           /* address space, not heap */
+    bool own;               /* the tap's own memory: in no total */
+    uint64_t alloc_count, alloc_bytes, free_count;
+    uint64_t live_blocks, live_bytes;
+    uint64_t peak_bytes;    /* greatest live_bytes */
+    uint64_t temporary;     /* blocks freed before their thread allocated again */
+    uint64_t failed;
+};
+
+struct heap_block {
+    uint64_t size, time;
+    uint32_t site, thread;  /* indices */
+    uint32_t tag;           /* component given by memtap_tag: a string of the trace; 0: none */
+};
+
+/* A piece of address space with one origin. */
+struct heap_mapping {
+    uint64_t start, end, time, offset;
+    uint32_t site, thread, tag;
+    uint32_t file;          /* string of the trace; 0: anonymous */
+    uint32_t prot, flags;   /* as in mmap; prot 0: reserved, not counted as mapped */
+};
+
+struct heap_thread {
+    uint32_t tid;
+    uint64_t alloc_count, alloc_bytes, free_count, live_blocks, live_bytes;
+    uint64_t last_address;  /* of its latest allocation */
+};
+
+struct heap_totals {
+    uint64_t alloc_count, alloc_bytes, free_count; /* heap calls: malloc and its family */
+    uint64_t live_blocks, live_bytes;
+    uint64_t peak_bytes, peak_event;               /* greatest live_bytes, and the number of the event that made it */
+    uint64_t temporary;
+    uint64_t failed_allocs;
+    uint64_t mapped_bytes, mapped_peak, reserved_bytes;
+    uint64_t unmatched_frees;                      /* frees of blocks that nobody allocated */
+    uint64_t repaired;                             /* events of one address that came in the wrong order */
+    uint64_t inherited_blocks, inherited_bytes;    /* forked child: still there of the parent's heap */
+    uint64_t own_bytes;                            /* what the loader allocated for the tap */
+    uint64_t histogram[65];                        /* allocations by size: [i] counts sizes of i bits */
+};
+
+struct heap_sample {
+    uint64_t time, rss_anon, rss_file, rss_shmem, swap, own;
+};
+
+struct heap_mark {
+    uint64_t time;
+    double value;
+    char *name;
+};
+
+struct heap_request {
+    uint64_t time; /* of its end */
+    uint64_t id, units;
+};
+
+/* Where replay stops. */
+struct heap_until {
+    enum { HEAP_UNTIL_END, HEAP_UNTIL_EVENT, HEAP_UNTIL_MARK, HEAP_UNTIL_REQUEST, HEAP_UNTIL_MONO } what;
+    uint64_t event;   /* number of the last event to apply; number of the request; CLOCK_MONOTONIC ns */
+    const char *mark;
+};
+
+struct heap;
+
+/* Replays one trace. `at_event`, if not NULL, is called before each event is applied (leaks/ cuts slices with it). */
+struct heap_options {
+    struct heap_until until;
+    void (*before_event)(void *context, struct heap *h, const struct trace_event *e);
+    void *context;
+    bool quiet; /* no progress */
+};
+
+/* Replays all traces of a session; heap[i] belongs to session->trace[i]. Free each with heap_free. */
+struct heap **heap_replay(const struct session *s, const struct heap_options *options);
+void heap_free_all(struct heap **heap, uint32_t count);
+
+/* Whether replay came to the mark or request it was to stop at. */
+bool heap_reached(const struct heap *h);
+uint64_t heap_time(const struct heap *h); /* of the last event applied */
+
+const struct heap_totals *heap_totals(const struct heap *h);
+uint32_t heap_site_count(const struct heap *h);
+const struct heap_site *heap_site(const struct heap *h, uint32_t i);
+uint32_t heap_thread_count(const struct heap *h);
+const struct heap_thread *heap_thread(const struct heap *h, uint32_t i);
+uint32_t heap_mapping_count(const struct heap *h);
+const struct heap_mapping *heap_mapping(const struct heap *h, uint32_t i);
+uint32_t heap_mark_count(const struct heap *h);
+const struct heap_mark *heap_mark(const struct heap *h, uint32_t i);
+uint32_t heap_request_count(const struct heap *h);
+const struct heap_request *heap_request(const struct heap *h, uint32_t i);
+const struct heap_sample *heap_last_sample(const struct heap *h); /* NULL if there is none */
+
+/* Visits every live block of the heap, in no order. */
+void heap_each_block(const struct heap *h, void (*visit)(void *context, uint64_t address, const struct heap_block *b),
+                     void *context);
+
+#endif

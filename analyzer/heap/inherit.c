@@ -1,0 +1,93 @@
+/*
+ * inherit.c: a forked child frees blocks that its parent allocated. The child is replayed first; what it freed without
+ * having allocated becomes a question to the parent's replay: what was at this address when you forked?
+ */
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "heap/inside.h"
+
+static void ask(struct heap *parent, struct heap *child, uint64_t address)
+{
+    const struct trace_info *i = trace_info(child->trace);
+    array_room(parent->watch, parent->watches, parent->watch_room);
+    parent->watch[parent->watches++] = (struct heap_watch){
+        .from = i->fork_before ? i->fork_before : i->fork_after, .to = i->fork_after, .address = address, .child = child
+    };
+}
+
+void inherit_ask(struct heap *child, struct heap *parent)
+{
+    ask(parent, child, 0);
+    for (uint32_t i = 0; i < child->unknowns; i++)
+        if (child->unknown[i].address)
+            ask(parent, child, child->unknown[i].address);
+}
+
+static void look_at(struct heap *h, struct heap_watch *w)
+{
+    if (w->address == 0) {
+        w->blocks = h->totals.live_blocks + h->totals.inherited_blocks;
+        w->bytes = h->totals.live_bytes + h->totals.inherited_bytes;
+        w->answered = true;
+        return;
+    }
+    khint_t k = kh_get(blocks, h->blocks, w->address);
+    if (k == kh_end(h->blocks))
+        return;
+    w->blocks = 1;
+    w->bytes = kh_value(h->blocks, k).size;
+    w->answered = true;
+}
+
+/* While the child was being made, other threads of the parent went on: what they allocated then may be in the child. */
+static void look_again(struct heap *h, const struct trace_event *e)
+{
+    const struct record *r = &e->record;
+    bool makes = r->kind == RECORD_ALLOC || (r->kind == RECORD_REALLOC && e->part == TRACE_MAKES);
+    uint64_t address = r->kind == RECORD_ALLOC ? r->alloc.address : r->realloc.address;
+    for (uint32_t i = h->next_watch; makes && i-- > 0 && h->watch[i].to >= e->time;)
+        if (!h->watch[i].answered && h->watch[i].address == address) {
+            h->watch[i].answered = true;
+            h->watch[i].blocks = 1;
+            h->watch[i].bytes = r->kind == RECORD_ALLOC ? r->alloc.size : r->realloc.size;
+        }
+}
+
+static int by_from(const void *a, const void *b)
+{
+    const struct heap_watch *x = a, *y = b;
+    return (x->from > y->from) - (x->from < y->from);
+}
+
+void inherit_answer(struct heap *h, const struct trace_event *next)
+{
+    if (h->events == 0 && h->next_watch == 0)
+        qsort(h->watch, h->watches, sizeof *h->watch, by_from);
+    while (h->next_watch < h->watches && (!next || h->watch[h->next_watch].from < next->time))
+        look_at(h, &h->watch[h->next_watch++]);
+    if (next && h->next_watch)
+        look_again(h, next);
+}
+
+/* The parent has been replayed. What it does not know either, its own parent may: such questions go on upwards. */
+void inherit_settle(struct heap *parent)
+{
+    for (uint32_t i = 0; i < parent->watches; i++) {
+        struct heap_watch *w = &parent->watch[i];
+        struct heap_totals *t = &w->child->totals;
+        if (w->address == 0) {
+            t->inherited_blocks += w->blocks;
+            t->inherited_bytes += w->bytes;
+        } else if (w->answered) {
+            t->free_count++;
+            t->inherited_blocks -= w->blocks;
+            t->inherited_bytes -= w->bytes;
+        } else if (trace_info(parent->trace)->forked) {
+            array_room(parent->unknown, parent->unknowns, parent->unknown_room);
+            parent->unknown[parent->unknowns++] = (struct heap_unknown){ w->address, w->from };
+        } else {
+            t->unmatched_frees++;
+        }
+    }
+}

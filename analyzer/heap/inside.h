@@ -1,0 +1,89 @@
+/* inside.h: what the files of heap/ know of a heap. */
+#ifndef HEAP_INSIDE_H
+#define HEAP_INSIDE_H
+
+#include <htslib/khash.h>
+
+#include "heap/heap.h"
+
+/* Addresses are multiples of 16, mostly: spread them (2^64 / golden ratio). */
+#define heap_hash(key) ((khint_t)((key) * 0x9e3779b97f4a7c15ull >> 32))
+#define heap_same(a, b) ((a) == (b))
+KHASH_INIT(blocks, khint64_t, struct heap_block, 1, heap_hash, heap_same)
+KHASH_INIT(numbers, khint64_t, uint64_t, 1, heap_hash, heap_same)
+KHASH_INIT(sites, khint64_t, uint32_t, 1, heap_hash, heap_same)
+KHASH_INIT(threads, khint32_t, uint32_t, 1, kh_int_hash_func, kh_int_hash_equal)
+
+/* A free of a block that this process did not allocate: a forked child's parent may have. */
+struct heap_unknown {
+    uint64_t address, time; /* address 0: turned out to be known */
+};
+
+/* A question to the parent's replay: what was at this address when it forked? */
+struct heap_watch {
+    uint64_t from, to; /* the fork happened between these times of the parent's clock */
+    uint64_t address;  /* 0: the totals are asked for */
+    bool answered;
+    uint64_t blocks, bytes; /* the answer */
+    struct heap *child;
+};
+
+struct heap {
+    struct trace *trace;
+    struct heap_options options;
+    struct heap_totals totals;
+    uint64_t events, time, reserved;
+    bool reached;
+
+    khash_t(blocks) *blocks;
+    khash_t(numbers) *early;     /* addresses freed while nothing was there -> place in unknown */
+    khash_t(numbers) *displaced; /* addresses given out again before they were freed -> when */
+
+    khash_t(sites) *site_index; /* node and call -> place */
+    struct heap_site *site;
+    uint32_t sites, site_room;
+
+    khash_t(threads) *thread_index;
+    struct heap_thread *thread;
+    uint32_t threads, thread_room, last_thread;
+
+    struct heap_mapping *mapping; /* by address, without overlaps */
+    uint32_t mappings, mapping_room;
+
+    struct heap_mark *mark;
+    uint32_t marks, mark_room;
+    struct heap_request *request;
+    uint32_t requests, request_room;
+    struct heap_sample sample;
+    bool has_sample;
+
+    struct heap_unknown *unknown;
+    uint32_t unknowns, unknown_room;
+    struct heap_watch *watch; /* by `from` */
+    uint32_t watches, watch_room, next_watch;
+};
+
+/* sites.c */
+uint32_t sites_find(struct heap *h, uint64_t node, uint64_t call, bool mapping);
+void sites_add(struct heap *h, uint32_t site, uint64_t bytes);
+void sites_remove(struct heap *h, uint32_t site, uint64_t bytes);
+uint32_t threads_find(struct heap *h, uint32_t tid);
+
+/* blocks.c */
+void blocks_add(struct heap *h, uint64_t address, const struct heap_block *block);
+void blocks_remove(struct heap *h, uint64_t address, uint64_t time, uint32_t tid);
+bool blocks_tag(struct heap *h, uint64_t address, uint32_t tag);
+
+/* mappings.c */
+void mappings_make(struct heap *h, const struct heap_mapping *m);
+void mappings_release(struct heap *h, uint64_t start, uint64_t end);
+void mappings_release_whole(struct heap *h, uint64_t start);
+void mappings_move(struct heap *h, const struct record_remap *r, const struct heap_mapping *fresh);
+bool mappings_tag(struct heap *h, uint64_t address, uint32_t tag);
+
+/* inherit.c */
+void inherit_ask(struct heap *child, struct heap *parent);
+void inherit_answer(struct heap *h, const struct trace_event *next); /* before an event is applied; NULL: at the end */
+void inherit_settle(struct heap *child);
+
+#endif

@@ -1,0 +1,129 @@
+/* elf.c: see elf.h. */
+#include "symbols/elf.h"
+
+#include <dwarf.h>
+#include <elfutils/libdwfl.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+struct elf_module {
+    Dwfl *dwfl;
+    Dwfl_Module *module;
+};
+
+static const Dwfl_Callbacks callbacks = {
+    .find_elf = dwfl_build_id_find_elf,
+    .find_debuginfo = dwfl_standard_find_debuginfo,
+    .section_address = dwfl_offline_section_address,
+};
+
+static bool has_build_id(Dwfl_Module *module, const uint8_t *wanted, size_t size)
+{
+    const unsigned char *bits;
+    GElf_Addr address;
+    int found = dwfl_module_build_id(module, &bits, &address);
+    return size == 0 || found <= 0 || ((size_t)found == size && memcmp(bits, wanted, size) == 0);
+}
+
+struct elf_module *elf_open(const char *path, const uint8_t *build_id, size_t build_id_size)
+{
+    struct elf_module *m = memory_take(sizeof *m);
+    GElf_Addr bias;
+    m->dwfl = dwfl_begin(&callbacks);
+    if (m->dwfl) {
+        dwfl_report_begin(m->dwfl);
+        m->module = dwfl_report_elf(m->dwfl, path, path, -1, 0, true); /* addresses are those of the file */
+        dwfl_report_end(m->dwfl, NULL, NULL);
+    }
+    if (m->module && dwfl_module_getelf(m->module, &bias) && has_build_id(m->module, build_id, build_id_size))
+        return m;
+    elf_close(m);
+    return NULL;
+}
+
+void elf_close(struct elf_module *m)
+{
+    if (m && m->dwfl)
+        dwfl_end(m->dwfl);
+    free(m);
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------- */
+
+/* The symbol that holds the address; a symbol without a size holds nothing. */
+static const char *symbol_name(struct elf_module *m, GElf_Addr address)
+{
+    GElf_Off offset;
+    GElf_Sym symbol;
+    const char *name = dwfl_module_addrinfo(m->module, address, &offset, &symbol, NULL, NULL, NULL);
+    return name && offset < symbol.st_size ? name : NULL;
+}
+
+/* The linkage name if there is one, since it demangles to the full name; else the plain name. */
+static const char *die_name(Dwarf_Die *die)
+{
+    Dwarf_Attribute attribute;
+    const char *name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute));
+    if (!name)
+        name = dwarf_formstring(dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute));
+    return name ? name : dwarf_diename(die);
+}
+
+static void set_line(struct elf_module *m, GElf_Addr address, struct elf_frame *frame)
+{
+    int line = 0;
+    Dwfl_Line *l = dwfl_module_getsrc(m->module, address);
+    frame->file = l ? dwfl_lineinfo(l, NULL, &line, NULL, NULL, NULL) : NULL;
+    frame->line = line > 0 ? (uint32_t)line : 0;
+}
+
+/* The frame into which `die` was inlined continues at the place of the call. */
+static void set_call_place(Dwarf_Die *cu, Dwarf_Die *die, struct elf_frame *outer)
+{
+    Dwarf_Attribute attribute;
+    Dwarf_Word file = 0, line = 0;
+    Dwarf_Files *files;
+    size_t count;
+    dwarf_formudata(dwarf_attr(die, DW_AT_call_line, &attribute), &line);
+    outer->line = (uint32_t)line;
+    outer->file = NULL;
+    if (dwarf_formudata(dwarf_attr(die, DW_AT_call_file, &attribute), &file) == 0 &&
+        dwarf_getsrcfiles(cu, &files, &count) == 0 && file < count)
+        outer->file = dwarf_filesrc(files, file, NULL, NULL);
+}
+
+uint32_t elf_frames(struct elf_module *m, uint64_t address, struct elf_frame *frame, uint32_t most)
+{
+    Dwarf_Addr bias;
+    Dwarf_Die *scopes = NULL, *cu = dwfl_module_addrdie(m->module, address, &bias);
+    int count = cu ? dwarf_getscopes(cu, address - bias, &scopes) : 0;
+    uint32_t used = 0;
+    frame[0] = (struct elf_frame){ .function = NULL };
+    set_line(m, address, &frame[0]);
+    for (int i = 0; i < count && used < most; i++) {
+        int tag = dwarf_tag(&scopes[i]);
+        if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine && tag != DW_TAG_entry_point)
+            continue;
+        frame[used].function = die_name(&scopes[i]);
+        if (tag != DW_TAG_inlined_subroutine || used + 1 == most) {
+            used++;
+            break;
+        }
+        frame[used++].inlined = true;
+        frame[used] = (struct elf_frame){ .function = NULL };
+        set_call_place(cu, &scopes[i], &frame[used]);
+    }
+    free(scopes);
+    if (used == 0)
+        used = 1;
+    /* The symbol table's name is the mangled one also where DWARF has only the bare name. */
+    const char *symbol = symbol_name(m, address);
+    if (symbol && (!frame[used - 1].inlined))
+        frame[used - 1].function = symbol;
+    return used;
+}

@@ -1,0 +1,48 @@
+/*
+ * symbols.h: from code addresses to the names that people know, with inlined frames. A name is only given if the
+ * address lies inside the symbol: stripped code is shown as library+0xoffset, never as its nearest neighbour.
+ */
+#ifndef SYMBOLS_SYMBOLS_H
+#define SYMBOLS_SYMBOLS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "trace/trace.h"
+
+struct symbol_frame {
+    const char *function; /* demangled, without parameters; NULL: unknown */
+    const char *file;     /* NULL: unknown */
+    uint32_t line;        /* 0: unknown */
+    bool inlined;         /* into the next frame */
+    const char *module;   /* path; "" for generated code */
+    uint64_t offset;      /* of the address in the module, as a linker would write it */
+};
+
+/* Frames of one address, innermost (most inlined) first. */
+struct symbol_frames {
+    uint32_t count;
+    const struct symbol_frame *frame;
+};
+
+struct symbols;
+
+struct symbols *symbols_new(void);
+void symbols_free(struct symbols *s);
+
+/*
+ * The frames of a node of a trace, one code address. Remembered, so asking again is cheap. `exact`: the address is that
+ * of the instruction itself, not of the one after a call.
+ */
+struct symbol_frames symbols_node(struct symbols *s, const struct trace *t, uint32_t node, bool exact);
+
+/* How many different addresses were asked for, and how many of them have a name. */
+void symbols_count(const struct symbols *s, uint64_t *asked, uint64_t *named);
+
+/* The last part of a path. */
+const char *symbols_base_name(const char *path);
+
+/* A template's arguments shortened: "std::vector<...>::resize". In `text` of `size` bytes. */
+const char *symbols_shorten(const char *function, char *text, size_t size);
+
+#endif

@@ -1,0 +1,26 @@
+/* inside.h: what the files of trace/ know of a trace. */
+#ifndef TRACE_INSIDE_H
+#define TRACE_INSIDE_H
+
+#include "trace/definitions.h"
+#include "trace/source.h"
+#include "trace/trace.h"
+
+struct trace {
+    char *path;
+    struct source source;
+    struct definitions definitions;
+    struct trace_info info;
+    struct trace_health health;
+    const char **argv;
+    uint64_t end_time;
+    struct {
+        uint64_t first_time, first_ns, last_time, last_ns;
+        double nominal; /* nanoseconds a time unit is taken for when nothing better is known */
+    } clock;
+};
+
+/* Both clocks read at one moment. */
+void trace_clock_pair(struct trace *t, uint64_t time, uint64_t mono_ns);
+
+#endif

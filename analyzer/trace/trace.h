@@ -1,0 +1,130 @@
+/*
+ * trace.h: from the bytes of trace files, which are not to be trusted, to events in the order of time. Opening a trace
+ * that is still being written, or that was cut off, works; what is missing is counted.
+ */
+#ifndef TRACE_TRACE_H
+#define TRACE_TRACE_H
+
+#include <memtap/record.h>
+#include <memtap/trace.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+/* --- one trace --------------------------------------------------------------------------------------------------- */
+
+/* What the header says of the process, checked and ready to print. Texts live as long as the trace. */
+struct trace_info {
+    uint32_t pid, ppid, uid;
+    bool forked;            /* a child without exec: it began with its parent's heap */
+    const char *parent;     /* forked: file name of the parent's trace */
+    const char *name;       /* last part of the executable's path */
+    const char *executable, *host, *version;
+    uint32_t argc;
+    const char *const *argv;
+    uint64_t start_realtime_ns;
+    uint64_t start_jiffies;
+    uint64_t start_time, fork_before, fork_after; /* trace clock */
+    uint64_t tap_start, tap_end;
+    enum trace_end end;
+    int end_status;
+    bool running;           /* the process is alive, on this machine */
+    uint32_t shortfall;     /* enum trace_shortfall */
+    int stopped;            /* enum trace_loss that ended the recording early, or -1 */
+    uint64_t losses[TRACE_LOSS_COUNT];
+    const char *warnings;   /* about settings, one sentence a line */
+    uint64_t own_bytes, own_resident; /* the tap's private memory */
+    uint64_t ring_bytes;    /* its ring, shared with the file */
+};
+
+/* What was wrong with the bytes. Grows while events are read. */
+struct trace_health {
+    uint64_t chunks;         /* read, or to be read */
+    uint64_t bytes;          /* of trace, as stored */
+    uint64_t damaged_chunks; /* checksum or header wrong, cut off */
+    uint64_t missing_chunks; /* numbers that are nowhere to be found */
+    uint64_t bad_records;    /* chunks that could not be decoded to their end */
+};
+
+struct trace;
+
+/* Opens one trace file. On failure *t is NULL and `e` says why. */
+bool trace_open(const char *path, struct trace **t, struct error *e);
+void trace_close(struct trace *t);
+
+const char *trace_path(const struct trace *t);
+const struct trace_info *trace_info(const struct trace *t);
+const struct trace_health *trace_health(const struct trace *t);
+bool trace_has_lost(const struct trace *t); /* anything at all: losses, damage, missing chunks */
+
+/* Nanoseconds since the start of the process, for a time of the trace clock. Gets exact while events are read. */
+uint64_t trace_ns(const struct trace *t, uint64_t time);
+/* The same as CLOCK_MONOTONIC. */
+uint64_t trace_mono_ns(const struct trace *t, uint64_t time);
+/* The time of the last thing known of the process. */
+uint64_t trace_end_time(const struct trace *t);
+
+/* --- definitions: complete once all events have been read --------------------------------------------------------- */
+
+struct trace_node {
+    uint32_t parent, module; /* module 0: value is an address; RECORD_MODULE_TAG: value is a string */
+    uint64_t value;
+    bool defined;
+};
+
+struct trace_module {
+    uint64_t start, end, bias;
+    const char *path; /* NULL: not defined */
+    uint8_t build_id[32];
+    uint32_t build_id_size;
+};
+
+struct trace_thread {
+    uint32_t tid;
+    const char *name;
+};
+
+const struct trace_node *trace_node(const struct trace *t, uint32_t id);       /* NULL if there is none */
+const struct trace_module *trace_module(const struct trace *t, uint32_t id);   /* NULL if there is none */
+const char *trace_string(const struct trace *t, uint32_t id);                  /* NULL if there is none */
+uint32_t trace_node_count(const struct trace *t);                              /* one more than the greatest number */
+uint32_t trace_module_count(const struct trace *t);
+const char *trace_thread_name(const struct trace *t, uint32_t tid);            /* "" if there is none */
+
+/* --- events ------------------------------------------------------------------------------------------------------ */
+
+/* A call that both releases and makes comes as two events, at the times of its two stamps. */
+enum trace_part { TRACE_WHOLE, TRACE_RELEASES, TRACE_MAKES };
+
+struct trace_event {
+    uint64_t time; /* trace clock */
+    uint32_t tid;
+    enum trace_part part;
+    struct record record;
+};
+
+struct trace_reader;
+
+/* Begins to read all events of the trace from the start, merged over its threads. */
+struct trace_reader *trace_reader_new(struct trace *t);
+/* The next event in the order of time, valid until the next call; NULL at the end. */
+const struct trace_event *trace_reader_next(struct trace_reader *r);
+void trace_reader_free(struct trace_reader *r);
+/* For progress: bytes read so far, out of trace_health()->bytes. */
+uint64_t trace_reader_done(const struct trace_reader *r);
+
+/* --- a session --------------------------------------------------------------------------------------------------- */
+
+struct session {
+    char *path;
+    struct trace **trace; /* in the order of their start */
+    uint32_t count;
+};
+
+/* Opens a session directory, a single trace, or a packed session. Traces that cannot be read are left out if others
+ * can; `e` holds the first reason then too (e->code is 0 if there was none). */
+bool session_open(const char *path, struct session *s, struct error *e);
+void session_close(struct session *s);
+
+#endif

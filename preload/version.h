@@ -1,1 +1,0 @@
-#define MEMTAP_VERSION "0.1.0"

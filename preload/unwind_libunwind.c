@@ -2,8 +2,9 @@
  * unwind_libunwind.c: the reference unwinder, libunwind's unw_backtrace, found with dlopen.
  *
  * It is not a DT_NEEDED, because libunwind exports backtrace and _Unwind_* and would replace the target's own. Its
- * calls into libc are redirected: a library that works inside malloc must not take the loader's lock (dl_iterate_phdr),
- * leave descriptors behind (pipe2, open), allocate where the target does, or keep a mutex in a forked child.
+ * calls into libc are redirected: a library that works inside malloc must not take the loader's lock (dl_iterate_phdr,
+ * __tls_get_addr), leave descriptors behind (pipe2, open), allocate where the target does, or keep a mutex in a forked
+ * child.
  */
 #include "unwind.h"
 
@@ -90,12 +91,27 @@ static void own_free(void *block)
     (void)block;
 }
 
+/*
+ * A library that came by dlopen finds its thread-local variables through the loader, which allocates them on first use,
+ * inside the very malloc that is being recorded. They are a few zeroed bytes (16 in 1.6.2): here they are ours.
+ */
+struct tls_index {
+    unsigned long module, offset;
+};
+static __thread char own_tls[64] __attribute__((tls_model("initial-exec"), aligned(16)));
+
+static void *tls_address(const struct tls_index *index)
+{
+    return own_tls + index->offset % sizeof own_tls;
+}
+
 static void redirect_calls(void)
 {
     static const struct {
         const char *name;
         void *replacement;
     } calls[] = {
+        { "__tls_get_addr", (void *)tls_address },
         { "dl_iterate_phdr", (void *)modules_iterate },
         { "pthread_mutex_lock", (void *)lock_take },
         { "pthread_mutex_unlock", (void *)lock_release },

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 int command_fail(const struct error *e)
 {
@@ -29,6 +32,18 @@ int command_bad_option(const char *verb, int answer, char **argv)
     if (answer == ':')
         return command_misused(verb, "%s needs a value", word);
     return command_misused(verb, "%s has no option %s", verb, word);
+}
+
+uint32_t command_width(void)
+{
+    struct winsize size;
+    const char *columns = getenv("COLUMNS");
+    long width = columns ? strtol(columns, NULL, 10) : 0;
+    if (width <= 0 && isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+        width = size.ws_col;
+    if (width <= 0)
+        width = 100;
+    return width < 60 ? 60 : width > 1000 ? 1000 : (uint32_t)width;
 }
 
 int command_finish(int code)

@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -16,6 +17,9 @@ int command_misused(const char *verb, const char *format, ...) __attribute__((fo
 
 /* After getopt_long said '?' or ':' (with opterr 0 and a leading ':' in the short options): complains. */
 int command_bad_option(const char *verb, int answer, char **argv);
+
+/* Columns for tables: of the terminal if stdout is one, else of COLUMNS, else 100; never fewer than 60. */
+uint32_t command_width(void);
 
 /* Flushes stdout and checks that everything arrived; returns `code`, or EXIT_TROUBLE with a complaint. */
 int command_finish(int code);

@@ -252,8 +252,12 @@ static struct heap *find_parent(const struct session *s, struct heap **heap, uin
 struct heap **heap_replay(const struct session *s, const struct heap_options *options)
 {
     struct heap **heap = memory_take(s->count * sizeof *heap);
-    for (uint32_t i = 0; i < s->count; i++)
+    for (uint32_t i = 0; i < s->count; i++) {
         heap[i] = heap_new(s->trace[i], options);
+        if (options->peak)
+            heap[i]->options.until =
+                (struct heap_until){ .what = HEAP_UNTIL_EVENT, .event = options->found[i]->totals.peak_event };
+    }
     for (uint32_t i = s->count; i-- > 0;) {
         replay(heap[i]);
         inherit_settle(heap[i]);

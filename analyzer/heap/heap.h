@@ -83,12 +83,13 @@ struct heap_until {
 
 struct heap;
 
-/* Replays one trace. `at_event`, if not NULL, is called before each event is applied (leaks/ cuts slices with it). */
 struct heap_options {
     struct heap_until until;
-    void (*before_event)(void *context, struct heap *h, const struct trace_event *e);
+    bool peak;            /* stop each process at its peak instead, as an earlier replay has */
+    struct heap **found;  /* found it */
+    void (*before_event)(void *context, struct heap *h, const struct trace_event *e); /* or NULL; leaks/ cuts slices */
     void *context;
-    bool quiet; /* no progress */
+    bool quiet;           /* no progress */
 };
 
 /* Replays all traces of a session; heap[i] belongs to session->trace[i]. Free each with heap_free. */

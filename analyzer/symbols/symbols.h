@@ -36,6 +36,17 @@ void symbols_free(struct symbols *s);
  */
 struct symbol_frames symbols_node(struct symbols *s, const struct trace *t, uint32_t node, bool exact);
 
+/* A whole stack, innermost frame first. Zeroed before its first use; used again for the next stack. */
+struct symbol_stack {
+    const struct symbol_frame **frame;
+    uint32_t count, room;
+    const char *tag; /* the component that memtap_push gave, or NULL */
+    bool own;        /* the tap is on the stack: an allocator behind it asked for memory */
+};
+
+void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, struct symbol_stack *stack);
+void symbols_stack_free(struct symbol_stack *stack);
+
 /* How many different addresses were asked for, and how many of them have a name. */
 void symbols_count(const struct symbols *s, uint64_t *asked, uint64_t *named);
 

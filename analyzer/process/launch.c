@@ -1,0 +1,174 @@
+/* launch.c: see launch.h. */
+#include "process/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+/* --- where the tap is -------------------------------------------------------------------------------------------- */
+
+bool launch_find_tap(const char *name, char *path, struct error *e)
+{
+    static const char *const places[] = { "", "../lib/memtap/", "../" };
+    char self[PATH_MAX], candidate[PATH_MAX + 64];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    const char *given = getenv("MEMTAP_LIBRARY");
+    if (given && strcmp(name, "libmemtap.so") == 0 && realpath(given, path))
+        return true;
+    self[length > 0 ? length : 0] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash)
+        slash[1] = '\0';
+    for (unsigned i = 0; i < sizeof places / sizeof *places; i++) {
+        snprintf(candidate, sizeof candidate, "%s%s%s", self, places[i], name);
+        if (realpath(candidate, path))
+            return true;
+    }
+    return error_set(e, EXIT_RUN_FAILED, "cannot find %s beside memtap (%s) or in ../lib/memtap; "
+                                         "set MEMTAP_LIBRARY to its path", name, self);
+}
+
+/* --- starting ---------------------------------------------------------------------------------------------------- */
+
+/* Appends to a list of libraries for LD_PRELOAD. */
+static void add_library(char *list, size_t size, const char *path)
+{
+    size_t used = strlen(list);
+    if (path && *path)
+        snprintf(list + used, size - used, "%s%s", used ? ":" : "", path);
+}
+
+/* The tap comes first: a library before it would keep its calls to itself. What was to be preloaded anyway stays. */
+static bool set_preload(const struct launch *l, struct error *e)
+{
+    char list[4 * PATH_MAX] = "", tap[PATH_MAX], second[PATH_MAX];
+    if (!launch_find_tap("libmemtap.so", tap, e))
+        return false;
+    add_library(list, sizeof list, tap);
+    if (l->with_jemalloc_api) {
+        if (!launch_find_tap("libmemtap-je.so", second, e))
+            return false;
+        add_library(list, sizeof list, second);
+    }
+    add_library(list, sizeof list, getenv("LD_PRELOAD"));
+    add_library(list, sizeof list, l->allocator);
+    return setenv("LD_PRELOAD", list, 1) == 0;
+}
+
+/* MEMTAP_OUTPUT takes placeholders; a path is meant literally. */
+static void set_output(const char *session)
+{
+    char *escaped = memory_take(2 * strlen(session) + 1), *p = escaped;
+    for (; *session; session++) {
+        if (*session == '%')
+            *p++ = '%';
+        *p++ = *session;
+    }
+    setenv("MEMTAP_OUTPUT", escaped, 1);
+    free(escaped);
+}
+
+static bool set_environment(const struct launch *l, struct error *e)
+{
+    char limit[32];
+    set_output(l->session);
+    if (l->limit) {
+        snprintf(limit, sizeof limit, "%llu", (unsigned long long)l->limit);
+        setenv("MEMTAP_LIMIT", limit, 1);
+    }
+    if (l->only_first)
+        setenv("MEMTAP_FOLLOW", "0", 1);
+    return set_preload(l, e);
+}
+
+static bool start_failed(const struct launch *l, int error, struct error *e)
+{
+    int code = error == ENOENT || error == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+    return error_set(e, code, "cannot run %s: %s", l->argv[0], strerror(error));
+}
+
+pid_t launch_start(const struct launch *l, struct error *e)
+{
+    int report[2], failure = 0;
+    if (pipe2(report, O_CLOEXEC) < 0)
+        return error_set(e, EXIT_RUN_FAILED, "cannot make a pipe: %s", strerror(errno)), -1;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct error unset = { .code = 0 };
+        if (set_environment(l, &unset)) {
+            execvp(l->argv[0], l->argv);
+            failure = errno;
+        } else {
+            fprintf(stderr, "memtap: %s\n", unset.text);
+            failure = -1;
+        }
+        if (write(report[1], &failure, sizeof failure) < 0)
+            failure = 0; /* nobody listens any more */
+        _exit(EXIT_RUN_FAILED);
+    }
+    close(report[1]);
+    if (pid < 0)
+        error_set(e, EXIT_RUN_FAILED, "cannot make a process: %s", strerror(errno));
+    ssize_t told = pid < 0 ? 0 : read(report[0], &failure, sizeof failure);
+    close(report[0]);
+    if (told <= 0)
+        return pid;
+    waitpid(pid, NULL, 0);
+    if (failure < 0)
+        error_set(e, EXIT_RUN_FAILED, "the program was not started");
+    else
+        start_failed(l, failure, e);
+    return -1;
+}
+
+/* --- waiting ----------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t wanted_signal;
+
+static void note_signal(int number)
+{
+    wanted_signal = number;
+}
+
+/* A terminal sends its signals to the program as well; the others are for us alone, and are passed on. */
+static void catch_signals(void)
+{
+    const int pass_on[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+    struct sigaction action = { .sa_handler = note_signal };
+    for (unsigned i = 0; i < sizeof pass_on / sizeof *pass_on; i++)
+        sigaction(pass_on[i], &action, NULL);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+}
+
+int launch_wait(pid_t pid, unsigned interval_ms, void (*idle)(void *context), void *context)
+{
+    const struct timespec interval = { interval_ms / 1000, (long)(interval_ms % 1000) * 1000000 };
+    int status = 0;
+    catch_signals();
+    for (;;) {
+        pid_t ended = waitpid(pid, &status, idle ? WNOHANG : 0);
+        if (wanted_signal) {
+            kill(pid, wanted_signal);
+            wanted_signal = 0;
+        }
+        if (ended == pid)
+            return status;
+        if (ended < 0 && errno != EINTR)
+            return status;
+        if (idle) {
+            idle(context);
+            nanosleep(&interval, NULL);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+/* json.c: the report for programs; the names are those of report.schema.json. See report.h. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "report/report.h"
+
+/* JSON text is UTF-8; paths and symbol names need not be. */
+static json_t *text(const char *s)
+{
+    json_t *value = json_string(s);
+    if (value)
+        return value;
+    char *copy = memory_copy(s, strlen(s));
+    for (char *p = copy; *p; p++)
+        if (*p & 0x80)
+            *p = '?';
+    value = json_string(copy);
+    free(copy);
+    return value;
+}
+
+static json_t *number(uint64_t n)
+{
+    return json_integer((json_int_t)(n > INT64_MAX ? INT64_MAX : n));
+}
+
+static json_t *process_json(const struct summary_process *p)
+{
+    char end[32];
+    json_t *argv = json_array();
+    for (uint32_t i = 0; i < p->info->argc; i++)
+        json_array_append_new(argv, text(p->info->argv[i]));
+    return json_pack("{s:o s:o s:o s:s s:o s:o s:o s:s s:o s:o s:o s:o}", "pid", number(p->info->pid), "ppid",
+                     number(p->info->ppid), "name", text(p->info->name), "role", p->role, "argv", argv, "start_ns",
+                     number(p->start_ns), "end_ns", number(p->end_ns), "end", report_end(p->info, end), "live_bytes",
+                     number(p->totals.live_bytes), "mapped_bytes", number(p->totals.mapped_bytes), "rss_anon",
+                     number(p->sample.rss_anon), "inherited_bytes", number(p->totals.inherited_bytes));
+}
+
+static json_t *totals_json(const struct summary *s)
+{
+    const struct heap_totals *t = &s->totals;
+    uint64_t lost = 0;
+    for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
+        lost += s->losses[cause];
+    json_t *o = json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "alloc_count", number(t->alloc_count), "alloc_bytes",
+                          number(t->alloc_bytes), "free_count", number(t->free_count), "live_blocks",
+                          number(t->live_blocks), "live_bytes", number(t->live_bytes), "peak_bytes",
+                          number(t->peak_bytes), "mapped_bytes", number(t->mapped_bytes), "lost_events", number(lost),
+                          "unmatched_frees", number(t->unmatched_frees));
+    json_t *more = json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o s:n s:n}", "rss_anon", number(s->sample.rss_anon),
+                             "rss_file", number(s->sample.rss_file), "rss_shmem", number(s->sample.rss_shmem), "swap",
+                             number(s->sample.swap), "temporary", number(t->temporary), "failed_allocs",
+                             number(t->failed_allocs), "reserved_bytes", number(t->reserved_bytes), "repaired_events",
+                             number(t->repaired), "inherited_bytes", number(t->inherited_bytes), "explained_share",
+                             "unexplained_bytes");
+    json_object_update(o, more);
+    json_decref(more);
+    return o;
+}
+
+static json_t *component_json(const struct summary_component *c)
+{
+    json_t *evidence = json_object();
+    for (int e = 0; e < EVIDENCE_COUNT; e++)
+        if (c->evidence[e])
+            json_object_set_new(evidence, evidence_name((enum evidence)e), number(c->evidence[e]));
+    return json_pack("{s:o s:s s:n s:o s:n s:o s:o}", "path", text(c->path), "how", c->how, "model", "allocated",
+                     number(c->allocated), "resident", "blocks", number(c->blocks), "evidence", evidence);
+}
+
+static json_t *frame_json(const struct symbol_frame *f)
+{
+    return json_pack("{s:o s:o s:o s:o s:o s:b}", "function", f->function ? text(f->function) : json_null(), "file",
+                     f->file ? text(f->file) : json_null(), "line", f->line ? number(f->line) : json_null(), "module",
+                     text(f->module), "offset", number(f->offset), "inlined", f->inlined);
+}
+
+static json_t *site_json(const struct summary_site *site)
+{
+    char id[20];
+    json_t *frames = json_array();
+    for (uint32_t i = 0; i < site->frames; i++)
+        json_array_append_new(frames, frame_json(&site->frame[i]));
+    snprintf(id, sizeof id, "%016llx", (unsigned long long)site->id);
+    return json_pack("{s:s s:o s:s s:s s:b s:o s:o s:o s:o s:o s:o s:o}", "id", id, "component", text(site->component),
+                     "how", site->how, "call", site->call, "mapping", site->mapping, "alloc_count",
+                     number(site->alloc_count), "alloc_bytes", number(site->alloc_bytes), "live_blocks",
+                     number(site->live_blocks), "live_bytes", number(site->live_bytes), "peak_bytes",
+                     number(site->peak_bytes), "temporary", number(site->temporary), "frames", frames);
+}
+
+static json_t *losses_json(const struct summary *s)
+{
+    static const char *const keys[] = {
+#define LOSS_KEY(name, key, text) key,
+        TRACE_LOSSES(LOSS_KEY)
+#undef LOSS_KEY
+    };
+    json_t *o = json_object();
+    for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
+        if (s->losses[cause])
+            json_object_set_new(o, keys[cause], number(s->losses[cause]));
+    if (s->damaged_chunks)
+        json_object_set_new(o, "damaged_chunks", number(s->damaged_chunks));
+    if (s->missing_chunks)
+        json_object_set_new(o, "missing_chunks", number(s->missing_chunks));
+    if (s->bad_records)
+        json_object_set_new(o, "bad_records", number(s->bad_records));
+    return o;
+}
+
+static json_t *groups_json(const struct summary_group *group, uint32_t count, uint32_t top, bool threads)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count && i < top; i++) {
+        const struct summary_group *g = &group[i];
+        json_t *o = json_pack("{s:o s:o s:o s:o s:o}", "name", text(g->name), "alloc_count", number(g->alloc_count),
+                              "alloc_bytes", number(g->alloc_bytes), "live_blocks", number(g->live_blocks),
+                              "live_bytes", number(g->live_bytes));
+        if (threads) {
+            json_object_set_new(o, "pid", number(g->pid));
+            json_object_set_new(o, "tid", number(g->tid));
+        }
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *histogram_json(const struct summary *s)
+{
+    json_t *list = json_array();
+    for (unsigned bits = 0; bits < 65; bits++)
+        if (s->totals.histogram[bits])
+            json_array_append_new(list, json_pack("{s:o s:o}", "up_to", number(bits < 63 ? (1ull << bits) - 1 : INT64_MAX),
+                                                  "count", number(s->totals.histogram[bits])));
+    return list;
+}
+
+bool report_json(const struct summary *s, const struct report_style *style, FILE *out)
+{
+    json_t *processes = json_array(), *components = json_array(), *sites = json_array();
+    for (uint32_t i = 0; i < s->processes; i++)
+        json_array_append_new(processes, process_json(&s->process[i]));
+    for (uint32_t i = 0; i < s->components; i++)
+        if (s->component[i].allocated)
+            json_array_append_new(components, component_json(&s->component[i]));
+    for (uint32_t i = 0; i < s->sites && i < style->top; i++)
+        json_array_append_new(sites, site_json(&s->site[i]));
+    json_t *memtap = json_pack("{s:o s:o s:o}", "anonymous", number(s->own_anonymous), "resident",
+                               number(s->sample.own + s->totals.own_bytes), "ring", number(s->own_ring));
+    json_t *root = json_pack("{s:i s:o s:s s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "schema_version", 1, "session",
+                             text(s->session), "at", s->at, "processes", processes, "totals", totals_json(s),
+                             "components", components, "sites", sites, "losses", losses_json(s), "memtap", memtap,
+                             "modules", groups_json(s->module, s->modules, style->top, false), "threads",
+                             groups_json(s->thread, s->threads, style->top, true), "size_histogram", histogram_json(s));
+    bool fine = root && json_dumpf(root, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF;
+    json_decref(root);
+    return fine;
+}

@@ -1,0 +1,90 @@
+/*
+ * report.h: the answer to "where is the memory", as data, and the ways to show it. Numbers are bytes unless a name says
+ * otherwise. Everything lives until summary_free, texts of the session as long as that.
+ */
+#ifndef REPORT_REPORT_H
+#define REPORT_REPORT_H
+
+#include <stdio.h>
+
+#include "attribute/attribute.h"
+#include "heap/heap.h"
+#include "symbols/symbols.h"
+#include "trace/trace.h"
+
+struct summary_process {
+    const struct trace_info *info;
+    const struct trace_health *health;
+    struct heap_totals totals;
+    struct heap_sample sample;   /* the last one; all zero if there is none */
+    bool has_sample;
+    const char *role;            /* "main", "child" (a program of its own), "fork" */
+    uint64_t start_ns, end_ns;   /* since the start of the session */
+};
+
+struct summary_component {
+    const char *path, *how;
+    uint64_t allocated;          /* live heap blocks and mappings */
+    uint64_t blocks;
+    uint64_t evidence[EVIDENCE_COUNT]; /* allocated, by what decided */
+};
+
+struct summary_site {
+    uint64_t id;                 /* hash of the call and the stack: the same in other runs of the same build */
+    const char *component, *how, *call;
+    const char *module;          /* path; see struct attribution */
+    enum evidence evidence;
+    bool mapping;
+    uint64_t alloc_count, alloc_bytes, live_blocks, live_bytes, peak_bytes, temporary, failed;
+    struct symbol_frame *frame;  /* innermost first */
+    uint32_t frames;
+};
+
+struct summary_group {           /* a module or a thread */
+    const char *name;
+    uint32_t pid, tid;           /* of a thread */
+    uint64_t alloc_count, alloc_bytes, live_blocks, live_bytes;
+};
+
+struct summary {
+    const char *session;
+    char at[80];                 /* "end", "peak", "mark NAME", "request N" */
+    struct heap_totals totals;   /* sums over the processes */
+    struct heap_sample sample;
+    uint64_t duration_ns;        /* from the first start to the last end */
+    uint64_t losses[TRACE_LOSS_COUNT], damaged_chunks, missing_chunks, bad_records;
+    uint64_t own_anonymous, own_ring; /* the tap's own memory */
+    uint64_t frames_asked, frames_named;
+    uint64_t backing;            /* mapped by an allocator that runs behind the tap: its blocks are counted, not this */
+    struct summary_process *process;
+    uint32_t processes;
+    struct summary_component *component; /* by path */
+    uint32_t components, component_room;
+    struct summary_site *site;   /* by live bytes, largest first */
+    uint32_t sites, site_room;
+    struct summary_group *module, *thread; /* by live bytes, largest first */
+    uint32_t modules, module_room, threads, thread_room;
+};
+
+/* Puts the answer together from a replayed session. heap[i] belongs to session->trace[i]; `only_pid` 0: all. */
+void summary_build(struct summary *s, const struct session *session, struct heap **heap, uint32_t only_pid,
+                   struct symbols *symbols, struct rules *rules);
+void summary_free(struct summary *s);
+
+/* How a process ended, or that it runs: "exit 3", "signal 9", "running", "unknown". */
+const char *report_end(const struct trace_info *info, char text[32]);
+
+enum report_by { REPORT_BY_COMPONENT, REPORT_BY_SITE, REPORT_BY_MODULE, REPORT_BY_THREAD };
+
+struct report_style {
+    enum report_by by;
+    uint32_t top;    /* most rows, and sites in JSON */
+    uint32_t width;  /* columns */
+    bool color, verbose;
+};
+
+void report_text(const struct summary *s, const struct report_style *style, FILE *out);
+/* False if the JSON could not be written. */
+bool report_json(const struct summary *s, const struct report_style *style, FILE *out);
+
+#endif

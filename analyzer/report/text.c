@@ -1,0 +1,341 @@
+/* text.c: the report for people. The answer first, then the table, then how sure it is. See report.h. */
+#include <string.h>
+
+#include "base/units.h"
+#include "report/report.h"
+#include "report/table.h"
+
+/* --- the header -------------------------------------------------------------------------------------------------- */
+
+static uint64_t lost_events(const struct summary *s)
+{
+    uint64_t lost = 0;
+    for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
+        lost += s->losses[cause];
+    return lost;
+}
+
+static void print_title(const struct summary *s, FILE *out)
+{
+    char duration[UNITS_TEXT];
+    const struct summary_process *p = &s->process[0];
+    fprintf(out, "%s · ", symbols_base_name(s->session));
+    if (s->processes == 1)
+        fprintf(out, "%s (pid %u)", p->info->name, p->info->pid);
+    else
+        fprintf(out, "%s and %u more processes", p->info->name, s->processes - 1);
+    fprintf(out, ", %s · at: %s\n\n", units_duration(duration, s->duration_ns), s->at);
+}
+
+static void print_held(const struct summary *s, FILE *out)
+{
+    char live[UNITS_TEXT], blocks[UNITS_TEXT], peak[UNITS_TEXT], mapped[UNITS_TEXT], count[UNITS_TEXT];
+    const struct heap_totals *t = &s->totals;
+    fprintf(out, "  %s live in %s heap blocks (peak %s) + %s mapped · %s allocations\n",
+            units_bytes(live, t->live_bytes), units_count(blocks, t->live_blocks), units_bytes(peak, t->peak_bytes),
+            units_bytes(mapped, t->mapped_bytes), units_count(count, t->alloc_count));
+    if (t->inherited_bytes)
+        fprintf(out, "  %s more inherited from parents at fork, shared with them until written\n",
+                units_bytes(live, t->inherited_bytes));
+}
+
+static void print_resident(const struct summary *s, FILE *out)
+{
+    char all[UNITS_TEXT], anon[UNITS_TEXT], file[UNITS_TEXT], swap[UNITS_TEXT], shmem[UNITS_TEXT];
+    const struct heap_sample *m = &s->sample;
+    if (!m->time && !m->rss_anon)
+        return;
+    fprintf(out, "  %s resident = %s anonymous + %s mapped file + %s shared + %s swapped\n",
+            units_bytes(all, m->rss_anon + m->rss_file + m->rss_shmem + m->swap), units_bytes(anon, m->rss_anon),
+            units_bytes(file, m->rss_file), units_bytes(shmem, m->rss_shmem), units_bytes(swap, m->swap));
+}
+
+static void print_sureness(const struct summary *s, FILE *out)
+{
+    char lost[UNITS_TEXT], named[UNITS_TEXT], asked[UNITS_TEXT], own[UNITS_TEXT], ring[UNITS_TEXT];
+    fprintf(out, "  %s events lost · %s of %s frames named · memtap itself %s + %s ring, not counted\n",
+            units_count(lost, lost_events(s)), units_count(named, s->frames_named), units_count(asked, s->frames_asked),
+            units_bytes(own, s->sample.own + s->totals.own_bytes), units_bytes(ring, s->own_ring));
+}
+
+static const char *loss_text(int cause)
+{
+    static const char *const texts[] = {
+#define LOSS_TEXT(name, key, text) text,
+        TRACE_LOSSES(LOSS_TEXT)
+#undef LOSS_TEXT
+    };
+    return texts[cause];
+}
+
+static void print_shortfalls(const struct trace_info *info, FILE *out)
+{
+    static const char *const texts[] = {
+        "/proc was not there: late modules and memory samples are missing",
+        "libunwind was not there: stacks are one frame deep",
+        "the directory asked for was not writable: the session is in $TMPDIR or /tmp",
+        "the table of call stacks was full: later events have no stack",
+    };
+    for (unsigned bit = 0; bit < sizeof texts / sizeof *texts; bit++)
+        if (info->shortfall & 1u << bit)
+            fprintf(out, "  pid %u: %s\n", info->pid, texts[bit]);
+    for (const char *line = info->warnings; *line;) {
+        size_t length = strcspn(line, "\n");
+        fprintf(out, "  pid %u: %.*s\n", info->pid, (int)length, line);
+        line += length + (line[length] == '\n');
+    }
+}
+
+/* What is missing and why: said before any number that it could make wrong. */
+static void print_losses(const struct summary *s, FILE *out)
+{
+    char text[UNITS_TEXT];
+    for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
+        if (s->losses[cause])
+            fprintf(out, "  LOST: %s events, because %s\n", units_count(text, s->losses[cause]), loss_text(cause));
+    for (uint32_t i = 0; i < s->processes; i++) {
+        const struct trace_info *info = s->process[i].info;
+        if (info->stopped >= 0)
+            fprintf(out, "  LOST: the recording of pid %u ended early, because %s\n", info->pid,
+                    loss_text(info->stopped));
+        print_shortfalls(info, out);
+    }
+    if (s->damaged_chunks || s->missing_chunks || s->bad_records)
+        fprintf(out, "  LOST: %llu chunks damaged, %llu missing, %llu not decoded to their end\n",
+                (unsigned long long)s->damaged_chunks, (unsigned long long)s->missing_chunks,
+                (unsigned long long)s->bad_records);
+    if (s->totals.unmatched_frees)
+        fprintf(out, "  %s frees of blocks that were never seen allocated\n",
+                units_count(text, s->totals.unmatched_frees));
+}
+
+static void print_processes(const struct summary *s, const struct report_style *style, FILE *out)
+{
+    char live[UNITS_TEXT], mapped[UNITS_TEXT], pid[16], end[32], rss[UNITS_TEXT];
+    struct table t;
+    if (s->processes < 2)
+        return;
+    table_begin(&t, "llrrrl", 1);
+    table_row(&t, "PID", "PROCESS", "LIVE", "MAPPED", "RESIDENT", "END", NULL);
+    for (uint32_t i = 0; i < s->processes && i < style->top; i++) {
+        const struct summary_process *p = &s->process[i];
+        snprintf(pid, sizeof pid, "%u", p->info->pid);
+        table_row(&t, pid, p->info->name, units_bytes(live, p->totals.live_bytes),
+                  units_bytes(mapped, p->totals.mapped_bytes),
+                  p->has_sample ? units_bytes(rss, p->sample.rss_anon + p->sample.rss_file + p->sample.swap) : "",
+                  report_end(p->info, end), NULL);
+    }
+    fputc('\n', out);
+    table_print(&t, 2, style->width, out);
+}
+
+/* --- components -------------------------------------------------------------------------------------------------- */
+
+static size_t group_length(const char *path)
+{
+    return strcspn(path, "/");
+}
+
+static bool same_group(const struct summary_component *a, const struct summary_component *b)
+{
+    size_t length = group_length(a->path);
+    return length == group_length(b->path) && strncmp(a->path, b->path, length) == 0;
+}
+
+static const char *evidence_of(const uint64_t *bytes)
+{
+    int best = 0;
+    for (int i = 1; i < EVIDENCE_COUNT; i++)
+        if (bytes[i] > bytes[best])
+            best = i;
+    return evidence_name((enum evidence)best);
+}
+
+static void component_row(struct table *t, const char *label, const struct summary_component *c, bool details)
+{
+    char bytes[UNITS_TEXT], blocks[UNITS_TEXT];
+    table_row(t, label, units_bytes(bytes, c->allocated), units_count(blocks, c->blocks), details ? c->how : "",
+              details ? evidence_of(c->evidence) : "", NULL);
+}
+
+struct component_group {
+    uint32_t first, count;
+    struct summary_component sum;
+};
+
+/* Largest first; what belongs to no model component goes last. */
+static bool goes_before(const struct component_group *a, const struct component_group *b)
+{
+    bool other_a = strcmp(a->sum.path, "other") == 0 || strncmp(a->sum.path, "other/", 6) == 0;
+    bool other_b = strcmp(b->sum.path, "other") == 0 || strncmp(b->sum.path, "other/", 6) == 0;
+    return other_a != other_b ? other_b : a->sum.allocated > b->sum.allocated;
+}
+
+static uint32_t group_components(const struct summary *s, struct component_group *group, uint32_t most)
+{
+    uint32_t groups = 0;
+    for (uint32_t i = 0; i < s->components; i++) {
+        const struct summary_component *c = &s->component[i];
+        if (!c->allocated)
+            continue;
+        if (!groups || !same_group(&s->component[group[groups - 1].first], c)) {
+            if (groups == most)
+                break;
+            group[groups++] = (struct component_group){ .first = i, .sum = { .path = c->path, .how = "" } };
+        }
+        struct component_group *g = &group[groups - 1];
+        g->count++;
+        g->sum.allocated += c->allocated;
+        g->sum.blocks += c->blocks;
+        for (int e = 0; e < EVIDENCE_COUNT; e++)
+            g->sum.evidence[e] += c->evidence[e];
+    }
+    for (uint32_t i = 1; i < groups; i++)
+        for (uint32_t k = i; k > 0 && goes_before(&group[k], &group[k - 1]); k--) {
+            struct component_group moved = group[k];
+            group[k] = group[k - 1];
+            group[k - 1] = moved;
+        }
+    return groups;
+}
+
+static void add_group(struct table *t, const struct summary *s, const struct component_group *g)
+{
+    char label[200];
+    const struct summary_component *first = &s->component[g->first];
+    size_t length = group_length(first->path);
+    bool alone = g->count == 1;
+    snprintf(label, sizeof label, "%.*s", alone ? 190 : (int)length, first->path);
+    component_row(t, label, alone ? first : &g->sum, alone);
+    for (uint32_t i = g->first; !alone && i < s->components && same_group(first, &s->component[i]); i++) {
+        const struct summary_component *c = &s->component[i];
+        const char *rest = c->path[length] ? c->path + length + 1 : *c->how ? c->how : "(all else)";
+        snprintf(label, sizeof label, "  %.180s", rest);
+        if (c->allocated)
+            component_row(t, label, c, true);
+    }
+}
+
+static void print_components(const struct summary *s, const struct report_style *style, FILE *out)
+{
+    struct component_group group[256];
+    struct table t;
+    uint32_t groups = group_components(s, group, 256);
+    table_begin(&t, "lrrll", 0);
+    table_row(&t, "COMPONENT", "ALLOCATED", "BLOCKS", "HOW", "EVIDENCE", NULL);
+    for (uint32_t i = 0; i < groups && i < style->top; i++)
+        add_group(&t, s, &group[i]);
+    fputc('\n', out);
+    table_print(&t, 2, style->width, out);
+}
+
+/* --- sites, modules, threads ------------------------------------------------------------------------------------- */
+
+static void print_frame(const struct symbol_frame *f, uint32_t width, FILE *out)
+{
+    char text[1200], function[600];
+    const char *module = *f->module ? symbols_base_name(f->module) : "generated code";
+    if (f->function && f->file)
+        snprintf(text, sizeof text, "%s%s  (%s:%u)", symbols_shorten(f->function, function, sizeof function),
+                 f->inlined ? " [inlined]" : "", symbols_base_name(f->file), f->line);
+    else if (f->function)
+        snprintf(text, sizeof text, "%s  (%s)", symbols_shorten(f->function, function, sizeof function), module);
+    else
+        snprintf(text, sizeof text, "%s+0x%llx", module, (unsigned long long)f->offset);
+    fputs("      ", out);
+    table_clip(text, width - 6, out);
+    fputc('\n', out);
+}
+
+static void print_site(const struct summary_site *site, const struct report_style *style, FILE *out)
+{
+    char live[UNITS_TEXT], blocks[UNITS_TEXT], count[UNITS_TEXT], line[400];
+    const uint32_t most = style->verbose ? UINT32_MAX : 16;
+    snprintf(line, sizeof line, "%s in %s blocks · %.150s%s%s · %s x %s · site %016llx",
+             units_bytes(live, site->live_bytes), units_count(blocks, site->live_blocks), site->component,
+             *site->how ? " " : "", site->how, units_count(count, site->alloc_count), site->call,
+             (unsigned long long)site->id);
+    fputs("\n  ", out);
+    table_clip(line, style->width - 2, out);
+    fputc('\n', out);
+    for (uint32_t i = 0; i < site->frames && i < most; i++)
+        print_frame(&site->frame[i], style->width, out);
+    if (site->frames > most)
+        fprintf(out, "      ... %u more frames (-v shows them)\n", site->frames - most);
+}
+
+static void print_sites(const struct summary *s, const struct report_style *style, FILE *out)
+{
+    for (uint32_t i = 0; i < s->sites && i < style->top; i++)
+        if (s->site[i].live_bytes || s->site[i].alloc_count)
+            print_site(&s->site[i], style, out);
+    if (s->sites > style->top)
+        fprintf(out, "\n  %u more sites (--top N shows more)\n", s->sites - style->top);
+}
+
+static void print_groups(const struct summary_group *group, uint32_t count, bool threads,
+                         const struct report_style *style, FILE *out)
+{
+    char live[UNITS_TEXT], blocks[UNITS_TEXT], allocs[UNITS_TEXT], bytes[UNITS_TEXT], label[300];
+    struct table t;
+    table_begin(&t, "lrrrr", 0);
+    table_row(&t, threads ? "THREAD" : "MODULE", "LIVE", "BLOCKS", "ALLOCATIONS", "ALLOCATED", NULL);
+    for (uint32_t i = 0; i < count && i < style->top; i++) {
+        const struct summary_group *g = &group[i];
+        if (threads)
+            snprintf(label, sizeof label, "%u %s", g->tid, g->name);
+        else
+            snprintf(label, sizeof label, "%s", *g->name ? symbols_base_name(g->name) : "generated code");
+        table_row(&t, label, units_bytes(live, g->live_bytes), units_count(blocks, g->live_blocks),
+                  units_count(allocs, g->alloc_count), units_bytes(bytes, g->alloc_bytes), NULL);
+    }
+    fputc('\n', out);
+    table_print(&t, 2, style->width, out);
+}
+
+static void print_histogram(const struct summary *s, const struct report_style *style, FILE *out)
+{
+    char low[UNITS_TEXT], high[UNITS_TEXT], range[80], count[UNITS_TEXT], share[16];
+    struct table t;
+    table_begin(&t, "lrr", 0);
+    table_row(&t, "SIZE OF ALLOCATION", "COUNT", "SHARE", NULL);
+    for (unsigned bits = 0; bits < 65; bits++) {
+        if (!s->totals.histogram[bits])
+            continue;
+        uint64_t from = bits ? 1ull << (bits - 1) : 0, to = bits < 64 ? (1ull << bits) - 1 : UINT64_MAX;
+        snprintf(range, sizeof range, "%s to %s", units_bytes(low, from), units_bytes(high, bits ? to : 0));
+        snprintf(share, sizeof share, "%.1f %%",
+                 100.0 * (double)s->totals.histogram[bits] / (double)s->totals.alloc_count);
+        table_row(&t, range, units_count(count, s->totals.histogram[bits]), share, NULL);
+    }
+    fputc('\n', out);
+    table_print(&t, 2, style->width, out);
+    fprintf(out, "\n  %s temporary: freed before their thread allocated again\n",
+            units_count(count, s->totals.temporary));
+}
+
+void report_text(const struct summary *s, const struct report_style *style, FILE *out)
+{
+    print_title(s, out);
+    print_held(s, out);
+    print_resident(s, out);
+    print_sureness(s, out);
+    print_losses(s, out);
+    print_processes(s, style, out);
+    switch (style->by) {
+    case REPORT_BY_COMPONENT:
+        print_components(s, style, out);
+        break;
+    case REPORT_BY_SITE:
+        print_sites(s, style, out);
+        break;
+    case REPORT_BY_MODULE:
+        print_groups(s->module, s->modules, false, style, out);
+        break;
+    case REPORT_BY_THREAD:
+        print_groups(s->thread, s->threads, true, style, out);
+        break;
+    }
+    if (style->verbose)
+        print_histogram(s, style, out);
+}

@@ -1,0 +1,47 @@
+/* stack.c: a whole call stack, from a site's node to the outermost frame. See symbols.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "symbols/symbols.h"
+
+static void add_frames(struct symbol_stack *stack, struct symbol_frames found)
+{
+    for (uint32_t i = 0; i < found.count; i++) {
+        array_room(stack->frame, stack->count, stack->room);
+        stack->frame[stack->count++] = &found.frame[i];
+    }
+}
+
+/* The kernel returns from a signal handler through this function of libc; the frame outside it was interrupted. */
+static bool returns_from_signal(struct symbol_frames f)
+{
+    const char *name = f.count ? f.frame[f.count - 1].function : NULL;
+    return name && (strcmp(name, "__restore_rt") == 0 || strcmp(name, "__kernel_rt_sigreturn") == 0);
+}
+
+void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, struct symbol_stack *stack)
+{
+    bool exact = false;
+    stack->count = 0;
+    stack->tag = NULL;
+    stack->own = false;
+    for (const struct trace_node *n; (n = trace_node(t, node)); node = n->parent) {
+        if (n->module == RECORD_MODULE_TAG) {
+            stack->tag = trace_string(t, (uint32_t)n->value);
+            continue;
+        }
+        const struct trace_module *m = n->module ? trace_module(t, n->module) : NULL;
+        uint64_t address = m ? n->value + m->bias : n->value;
+        stack->own |= address - trace_info(t)->tap_start < trace_info(t)->tap_end - trace_info(t)->tap_start;
+        struct symbol_frames found = symbols_node(s, t, node, exact);
+        exact = returns_from_signal(found);
+        add_frames(stack, found);
+    }
+}
+
+void symbols_stack_free(struct symbol_stack *stack)
+{
+    free(stack->frame);
+    *stack = (struct symbol_stack){ .frame = NULL };
+}

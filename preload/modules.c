@@ -8,7 +8,8 @@
 #define MODULES 4096u
 #define PHDRS 16u
 #define ARENA_SIZE 65536u
-#define LOOK_AGAIN_NS 1000000ull /* least time between two looks at the maps that found nothing new */
+#define STRANGE_PAGES 256u
+#define STRANGE_NS 1000000000ull /* how long a page is remembered as being no code */
 
 /* One executable mapping. */
 struct module {
@@ -27,7 +28,8 @@ static struct {
     struct module *module;
     uint32_t count;
     uint32_t busy; /* somebody looks at the maps */
-    uint64_t looked_ns, fruitless;
+    uint64_t looked_ns;
+    uint64_t strange[STRANGE_PAGES]; /* by hash: pages with "code addresses" in them that are in no mapping of code */
     char *arena;
     size_t arena_used;
     void (*retire)(uint64_t start, uint64_t end);
@@ -167,7 +169,6 @@ static void add_module(const struct mapping *code, uint64_t base)
     *m = (struct module){ .start = code->start, .end = code->end, .inode = code->inode, .path = path, .seen = true };
     read_elf(m, base, code);
     __atomic_store_n(&list.count, list.count + 1, __ATOMIC_RELEASE);
-    list.fruitless = 0;
 }
 
 /* --- looking ----------------------------------------------------------------------------------------------------- */
@@ -224,7 +225,6 @@ static void meet_mapping(const struct mapping *code, uint64_t base)
     }
     move_module(back, code);
     back->seen = true;
-    list.fruitless = 0;
 }
 
 static void retire_unseen(void)
@@ -266,7 +266,6 @@ static bool look(void)
     if (__atomic_exchange_n(&list.busy, 1, __ATOMIC_ACQUIRE))
         return false;
     lines.fd = kept_get(&list.maps);
-    list.fruitless++;
     if (lines.fd >= 0) {
         read_maps(&lines);
         kept_put(&list.maps, lines.fd);
@@ -278,11 +277,23 @@ static bool look(void)
     return lines.fd >= 0;
 }
 
-/* Generated code moves around and is in no file: looking for it again and again would cost more than it tells. */
-static bool worth_looking(void)
+/* An unwinder that has lost its way brings up addresses that are no code: looking for each again and again would cost
+ * more than it tells. */
+static bool is_strange(uint64_t pc)
 {
-    uint64_t wait = list.fruitless < 4 ? 0 : LOOK_AGAIN_NS << (list.fruitless < 16 ? list.fruitless - 4 : 12);
-    return sys_clock_ns(CLOCK_MONOTONIC) - list.looked_ns >= wait;
+    uint64_t page = pc >> 12;
+    return list.strange[page % STRANGE_PAGES] == page &&
+           sys_clock_ns(CLOCK_MONOTONIC) - list.looked_ns < STRANGE_NS;
+}
+
+static struct module *find_or_look(uint64_t pc)
+{
+    struct module *m = find(pc);
+    if (m || is_strange(pc) || !look())
+        return m;
+    if (!(m = find(pc)))
+        list.strange[(pc >> 12) % STRANGE_PAGES] = pc >> 12;
+    return m;
 }
 
 static void record_module(struct cursor *cursor, struct module *m)
@@ -299,9 +310,7 @@ static void record_module(struct cursor *cursor, struct module *m)
 
 struct module_place modules_locate(struct cursor *cursor, uint64_t pc)
 {
-    struct module *m = find(pc);
-    if (!m && worth_looking() && look())
-        m = find(pc);
+    struct module *m = find_or_look(pc);
     if (!m || !m->phdr)
         return (struct module_place){ 0, pc };
     if (!__atomic_load_n(&m->recorded, __ATOMIC_ACQUIRE))
@@ -309,27 +318,15 @@ struct module_place modules_locate(struct cursor *cursor, uint64_t pc)
     return (struct module_place){ (uint32_t)(m - list.module) + 1, pc - m->bias };
 }
 
-static int visit_from(uint32_t first, int (*visit)(struct dl_phdr_info *, size_t, void *), void *data)
+int modules_iterate(uint64_t pc, int (*visit)(struct dl_phdr_info *info, size_t size, void *data), void *data)
 {
-    int result = 0;
-    for (uint32_t i = first; i < __atomic_load_n(&list.count, __ATOMIC_ACQUIRE) && result == 0; i++) {
-        struct module *m = &list.module[i];
-        struct dl_phdr_info info = {
-            .dlpi_addr = m->bias, .dlpi_name = m->path, .dlpi_phdr = m->phdr, .dlpi_phnum = m->phdr_count
-        };
-        if (m->phdr && !is_gone(m))
-            result = visit(&info, sizeof info, data);
-    }
-    return result;
-}
-
-int modules_iterate(int (*visit)(struct dl_phdr_info *info, size_t size, void *data), void *data)
-{
-    uint32_t known = __atomic_load_n(&list.count, __ATOMIC_ACQUIRE);
-    int result = visit_from(0, visit, data);
-    if (result == 0 && worth_looking() && look())
-        result = visit_from(known, visit, data);
-    return result;
+    const struct module *m = find_or_look(pc);
+    if (!m || !m->phdr)
+        return 0;
+    struct dl_phdr_info info = {
+        .dlpi_addr = m->bias, .dlpi_name = m->path, .dlpi_phdr = m->phdr, .dlpi_phnum = m->phdr_count
+    };
+    return visit(&info, sizeof info, data);
 }
 
 void modules_start(void (*retire)(uint64_t start, uint64_t end))

@@ -22,8 +22,8 @@ struct module_place {
  * trace. */
 struct module_place modules_locate(struct cursor *cursor, uint64_t pc);
 
-/* Does what dl_iterate_phdr does, for an unwinder, with what is known; looks again if nobody wanted any of it. */
-int modules_iterate(int (*visit)(struct dl_phdr_info *info, size_t size, void *data), void *data);
+/* Does what dl_iterate_phdr does, for an unwinder, but only with the module that holds this code address. */
+int modules_iterate(uint64_t pc, int (*visit)(struct dl_phdr_info *info, size_t size, void *data), void *data);
 
 /* Looks for the first time. `retire` is told the address range of every module that is found gone, then or later. */
 void modules_start(void (*retire)(uint64_t start, uint64_t end));

@@ -105,6 +105,12 @@ static void *tls_address(const struct tls_index *index)
     return own_tls + index->offset % sizeof own_tls;
 }
 
+/* It asks for the module of an address, which stands first in its data (struct dwarf_callback_data, all of 1.x). */
+static int iterate(int (*visit)(struct dl_phdr_info *, size_t, void *), void *data)
+{
+    return modules_iterate(*(const uintptr_t *)data, visit, data);
+}
+
 static void redirect_calls(void)
 {
     static const struct {
@@ -112,7 +118,7 @@ static void redirect_calls(void)
         void *replacement;
     } calls[] = {
         { "__tls_get_addr", (void *)tls_address },
-        { "dl_iterate_phdr", (void *)modules_iterate },
+        { "dl_iterate_phdr", (void *)iterate },
         { "pthread_mutex_lock", (void *)lock_take },
         { "pthread_mutex_unlock", (void *)lock_release },
         { "pipe2", (void *)hidden_pipe },

@@ -8,6 +8,11 @@
  * A PATTERN is a glob (*, ?) on function names as reports print them; `@GLOB` is on the file name of the module, and
  * `=CALL` on the allocating call (malloc, mmap, ...). A stack matches if it has the patterns in this order from the
  * innermost frame outwards, with any frames between. Of all rules the first that matches decides, user's files first.
+ *
+ *     boundary : PATTERN
+ *
+ * says where a language runtime calls native code. What is outside of such a frame does not tell sites apart: a
+ * just-in-time compiler runs the same function by ever other ways.
  */
 #ifndef ATTRIBUTE_ATTRIBUTE_H
 #define ATTRIBUTE_ATTRIBUTE_H
@@ -23,6 +28,7 @@ struct attribution {
     const char *component; /* a path; lives as long as the rules */
     const char *how;       /* "mapped", "read", "repacked", ...; "" if nothing is known */
     enum evidence evidence;
+    uint32_t identity;     /* how many innermost frames tell this site from others */
     const char *module;    /* path of the first module that did not just allocate for others; "" if there is none */
 };
 

@@ -34,9 +34,15 @@ struct rules {
     struct intern *text;
     struct rule *rule;
     uint32_t rules, rule_room;
+    uint32_t *boundary; /* patterns */
+    uint32_t boundaries, boundary_room;
     const char **pattern;
     uint32_t patterns, pattern_room;
-    khash_t(matches) *matches; /* by the address of the name */
+    khash_t(matches) *matches; /* by the address of the name, which must not be used again for another */
+    struct {
+        const uint64_t *function, *module;
+    } *frame; /* of the stack that is being matched */
+    uint32_t frame_room;
 };
 
 const char *evidence_name(enum evidence e)
@@ -115,6 +121,11 @@ static bool read_line(struct rules *r, char *line)
     *colon = '\0';
     if (!read_head(r, line, &rule) || !read_patterns(r, colon + 3, &rule))
         return false;
+    if (strcmp(rule.component, "boundary") == 0) {
+        array_room(r->boundary, r->boundaries, r->boundary_room);
+        r->boundary[r->boundaries++] = rule.pattern[0];
+        return rule.count == 1;
+    }
     array_room(r->rule, r->rules, r->rule_room);
     r->rule[r->rules++] = rule;
     return true;
@@ -172,7 +183,9 @@ void rules_free(struct rules *r)
     kh_destroy(matches, r->matches);
     intern_free(r->text);
     free(r->rule);
+    free(r->boundary);
     free(r->pattern);
+    free(r->frame);
     free(r);
 }
 
@@ -195,15 +208,25 @@ static const uint64_t *bits_of(struct rules *r, const char *name, char mark)
     return kh_value(r->matches, k) = bits;
 }
 
-static bool frame_matches(struct rules *r, const struct symbol_frame *f, uint32_t pattern)
+/* Looks up, once for each frame of a stack, what its function and its module match. */
+static void look_up_frames(struct rules *r, const struct symbol_stack *stack)
 {
-    const char *p = r->pattern[pattern];
-    if (*p == '@')
-        return bits_of(r, symbols_base_name(f->module), '@')[pattern / 64] >> pattern % 64 & 1;
-    return f->function && (bits_of(r, f->function, 0)[pattern / 64] >> pattern % 64 & 1);
+    while (r->frame_room < stack->count)
+        array_room(r->frame, r->frame_room, r->frame_room);
+    for (uint32_t i = 0; i < stack->count; i++) {
+        const struct symbol_frame *f = stack->frame[i];
+        r->frame[i].function = f->function ? bits_of(r, f->function, 0) : NULL;
+        r->frame[i].module = bits_of(r, symbols_base_name(f->module), '@');
+    }
 }
 
-static bool rule_matches(struct rules *r, const struct rule *rule, const struct symbol_stack *stack, const char *call)
+static bool frame_matches(const struct rules *r, uint32_t frame, uint32_t pattern)
+{
+    const uint64_t *bits = *r->pattern[pattern] == '@' ? r->frame[frame].module : r->frame[frame].function;
+    return bits && (bits[pattern / 64] >> pattern % 64 & 1);
+}
+
+static bool rule_matches(const struct rules *r, const struct rule *rule, const struct symbol_stack *stack, const char *call)
 {
     uint32_t at = 0;
     for (uint32_t i = 0; i < rule->count; i++) {
@@ -213,7 +236,7 @@ static bool rule_matches(struct rules *r, const struct rule *rule, const struct 
                 return false;
             continue;
         }
-        while (at < stack->count && !frame_matches(r, stack->frame[at], rule->pattern[i]))
+        while (at < stack->count && !frame_matches(r, at, rule->pattern[i]))
             at++;
         if (at++ == stack->count)
             return false;
@@ -243,6 +266,23 @@ static const char *wanting_module(const struct symbol_stack *stack)
     return stack->count ? stack->frame[0]->module : "";
 }
 
+/* Up to the first boundary that has something of its own inside. */
+static uint32_t identity_of(const struct rules *r, const struct symbol_stack *stack)
+{
+    bool inside = false;
+    for (uint32_t i = 0; i < stack->count; i++) {
+        bool at_boundary = false;
+        for (uint32_t b = 0; b < r->boundaries && !at_boundary; b++)
+            at_boundary = frame_matches(r, i, r->boundary[b]);
+        if (at_boundary && inside)
+            return i;
+        if (at_boundary)
+            break;
+        inside |= !is_plumbing(stack->frame[i]);
+    }
+    return stack->count;
+}
+
 static const char *module_component(struct rules *r, const char *module)
 {
     char path[300];
@@ -253,6 +293,8 @@ static const char *module_component(struct rules *r, const char *module)
 struct attribution rules_attribute(struct rules *r, const struct symbol_stack *stack, const char *call)
 {
     struct attribution a = { .how = "", .evidence = EVIDENCE_STACK, .module = wanting_module(stack) };
+    look_up_frames(r, stack);
+    a.identity = identity_of(r, stack);
     if (stack->tag) {
         a.component = keep(r, stack->tag);
         a.evidence = EVIDENCE_TAG;

@@ -34,6 +34,14 @@ int command_bad_option(const char *verb, int answer, char **argv)
     return command_misused(verb, "%s has no option %s", verb, word);
 }
 
+bool command_number(const char *text, uint32_t *number)
+{
+    char *end;
+    unsigned long long n = strtoull(text, &end, 10);
+    *number = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+    return *text >= '0' && *text <= '9' && !*end;
+}
+
 uint32_t command_width(void)
 {
     struct winsize size;

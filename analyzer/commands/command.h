@@ -18,6 +18,9 @@ int command_misused(const char *verb, const char *format, ...) __attribute__((fo
 /* After getopt_long said '?' or ':' (with opterr 0 and a leading ':' in the short options): complains. */
 int command_bad_option(const char *verb, int answer, char **argv);
 
+/* A whole number, cut to 32 bits; false if it is none. */
+bool command_number(const char *text, uint32_t *number);
+
 /* Columns for tables: of the terminal if stdout is one, else of COLUMNS, else 100; never fewer than 60. */
 uint32_t command_width(void);
 

@@ -43,15 +43,6 @@ static void print_text(const struct record *r)
     putchar('"');
 }
 
-static const char *call_text(uint64_t call)
-{
-    static const char *const texts[] = {
-#define CALL_TEXT(name, text) text,
-        RECORD_CALLS(CALL_TEXT)
-    };
-    return call < RECORD_CALL_COUNT ? texts[call] : "?";
-}
-
 static void print_field(const char *name, uint64_t value)
 {
     static const char *const addresses[] = { "address", "old", "start", "end", "bias", "value" };
@@ -61,7 +52,7 @@ static void print_field(const char *name, uint64_t value)
             return;
         }
     if (strcmp(name, "call") == 0)
-        printf(" call=%s", call_text(value));
+        printf(" call=%s", trace_call_name((uint32_t)value));
     else
         printf(" %s=%" PRIu64, name, value);
 }

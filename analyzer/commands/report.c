@@ -41,14 +41,6 @@ static bool read_by(struct report_options *o, const char *by)
     return false;
 }
 
-static bool read_number(const char *text, uint32_t *number)
-{
-    char *end;
-    unsigned long long n = strtoull(text, &end, 10);
-    *number = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-    return *text >= '0' && *text <= '9' && !*end;
-}
-
 static int read_options(struct report_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
@@ -69,11 +61,11 @@ static int read_options(struct report_options *o, int argc, char **argv)
                 return command_misused("report", "--by wants component, site, module or thread, not %s", optarg);
             break;
         case 'n':
-            if (!read_number(optarg, &o->style.top))
+            if (!command_number(optarg, &o->style.top))
                 return command_misused("report", "--top wants a number, not %s", optarg);
             break;
         case 'p':
-            if (!read_number(optarg, &o->pid))
+            if (!command_number(optarg, &o->pid))
                 return command_misused("report", "--pid wants a process id, not %s", optarg);
             break;
         case 'j':

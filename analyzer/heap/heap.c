@@ -209,7 +209,7 @@ static void replay(struct heap *h)
         if (h->watches)
             inherit_answer(h, e);
         if (h->options.before_event)
-            h->options.before_event(h->options.context, h, e);
+            h->options.before_event(h->options.context, h->number, h, e);
         h->events++;
         h->time = e->time;
         apply(h, e);
@@ -224,10 +224,11 @@ static void replay(struct heap *h)
     trace_reader_free(r);
 }
 
-static struct heap *heap_new(struct trace *t, const struct heap_options *options)
+static struct heap *heap_new(struct trace *t, uint32_t number, const struct heap_options *options)
 {
     struct heap *h = memory_take(sizeof *h);
     h->trace = t;
+    h->number = number;
     h->options = *options;
     h->blocks = kh_init(blocks);
     h->early = kh_init(numbers);
@@ -253,7 +254,7 @@ struct heap **heap_replay(const struct session *s, const struct heap_options *op
 {
     struct heap **heap = memory_take(s->count * sizeof *heap);
     for (uint32_t i = 0; i < s->count; i++) {
-        heap[i] = heap_new(s->trace[i], options);
+        heap[i] = heap_new(s->trace[i], i, options);
         if (options->peak)
             heap[i]->options.until =
                 (struct heap_until){ .what = HEAP_UNTIL_EVENT, .event = options->found[i]->totals.peak_event };

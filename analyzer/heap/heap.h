@@ -87,7 +87,8 @@ struct heap_options {
     struct heap_until until;
     bool peak;            /* stop each process at its peak instead, as an earlier replay has */
     struct heap **found;  /* found it */
-    void (*before_event)(void *context, struct heap *h, const struct trace_event *e); /* or NULL; leaks/ cuts slices */
+    /* Called before each event of the session's trace `number` is applied; or NULL. leaks/ cuts slices with it. */
+    void (*before_event)(void *context, uint32_t number, const struct heap *h, const struct trace_event *e);
     void *context;
     bool quiet;           /* no progress */
 };

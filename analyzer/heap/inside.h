@@ -30,6 +30,7 @@ struct heap_watch {
 
 struct heap {
     struct trace *trace;
+    uint32_t number; /* of the trace in its session */
     struct heap_options options;
     struct heap_totals totals;
     uint64_t events, time, reserved;

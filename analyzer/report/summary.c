@@ -2,9 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/memory.h"
 #include "report/report.h"
 
@@ -89,42 +86,16 @@ static void add_process(struct builder *b, const struct heap *h, uint64_t sessio
 
 /* --- sites ------------------------------------------------------------------------------------------------------- */
 
-static uint64_t hash_stack(const struct symbol_stack *stack, const char *call)
-{
-    XXH3_state_t state;
-    XXH3_64bits_reset(&state);
-    XXH3_64bits_update(&state, call, strlen(call));
-    for (uint32_t i = 0; i < stack->count; i++) {
-        const struct symbol_frame *f = stack->frame[i];
-        const char *module = symbols_base_name(f->module);
-        XXH3_64bits_update(&state, module, strlen(module) + 1);
-        XXH3_64bits_update(&state, &f->offset, sizeof f->offset);
-    }
-    if (stack->tag)
-        XXH3_64bits_update(&state, stack->tag, strlen(stack->tag));
-    return XXH3_64bits_digest(&state);
-}
-
-static const char *call_name(uint32_t call)
-{
-    static const char *const names[] = {
-#define CALL_TEXT(name, text) text,
-        RECORD_CALLS(CALL_TEXT)
-#undef CALL_TEXT
-    };
-    return call < RECORD_CALL_COUNT ? names[call] : "?";
-}
-
 static void add_site(struct builder *b, const struct heap_site *h, uint32_t index)
 {
     struct summary *s = b->s;
-    const char *call = call_name(h->call);
+    const char *call = trace_call_name(h->call);
     symbols_stack(b->symbols, b->trace, h->node, &b->stack);
     struct attribution a = rules_attribute(b->rules, &b->stack, call);
     array_room(s->site, s->sites, s->site_room);
     b->place[index] = s->sites;
     struct summary_site *site = &s->site[s->sites++];
-    *site = (struct summary_site){ .id = hash_stack(&b->stack, call),
+    *site = (struct summary_site){ .id = symbols_stack_id(&b->stack, a.identity, call),
                                    .component = a.component,
                                    .how = a.how,
                                    .call = call,

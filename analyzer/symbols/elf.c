@@ -11,9 +11,18 @@
 
 #include "base/memory.h"
 
+/* A function of the symbol table. */
+struct function {
+    GElf_Addr start, end;
+    const char *name;
+    bool global;
+};
+
 struct elf_module {
     Dwfl *dwfl;
     Dwfl_Module *module;
+    struct function *function; /* by start; dwfl_module_addrinfo would search all of them for every address */
+    size_t functions;
 };
 
 static const Dwfl_Callbacks callbacks = {
@@ -30,6 +39,56 @@ static bool has_build_id(Dwfl_Module *module, const uint8_t *wanted, size_t size
     return size == 0 || found <= 0 || ((size_t)found == size && memcmp(bits, wanted, size) == 0);
 }
 
+/* --- the symbol table -------------------------------------------------------------------------------------------------- */
+
+static int by_start(const void *a, const void *b)
+{
+    const struct function *x = a, *y = b;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return (int)y->global - (int)x->global;
+}
+
+/* Functions that say how long they are: one without a size holds no address. Of several names the global one counts. */
+static void read_functions(struct elf_module *m)
+{
+    int count = dwfl_module_getsymtab(m->module);
+    m->function = memory_take((count > 0 ? (size_t)count : 1) * sizeof *m->function);
+    for (int i = 0; i < count; i++) {
+        GElf_Sym symbol;
+        GElf_Addr address;
+        const char *name = dwfl_module_getsym_info(m->module, i, &symbol, &address, NULL, NULL, NULL);
+        int type = GELF_ST_TYPE(symbol.st_info);
+        if (name && *name && symbol.st_size && symbol.st_shndx != SHN_UNDEF &&
+            (type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_NOTYPE))
+            m->function[m->functions++] = (struct function){ address, address + symbol.st_size, name,
+                                                             GELF_ST_BIND(symbol.st_info) == STB_GLOBAL };
+    }
+    qsort(m->function, m->functions, sizeof *m->function, by_start);
+}
+
+/* The innermost function that holds the address, if any. */
+static const char *symbol_name(const struct elf_module *m, GElf_Addr address)
+{
+    size_t low = 0, high = m->functions;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (m->function[middle].start <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (int tries = 0; low-- > 0 && tries < 8; tries++)
+        if (address < m->function[low].end) {
+            while (low > 0 && m->function[low - 1].start == m->function[low].start && address < m->function[low - 1].end)
+                low--;
+            return m->function[low].name;
+        }
+    return NULL;
+}
+
+/* --- opening ----------------------------------------------------------------------------------------------------- */
+
 struct elf_module *elf_open(const char *path, const uint8_t *build_id, size_t build_id_size)
 {
     struct elf_module *m = memory_take(sizeof *m);
@@ -40,8 +99,10 @@ struct elf_module *elf_open(const char *path, const uint8_t *build_id, size_t bu
         m->module = dwfl_report_elf(m->dwfl, path, path, -1, 0, true); /* addresses are those of the file */
         dwfl_report_end(m->dwfl, NULL, NULL);
     }
-    if (m->module && dwfl_module_getelf(m->module, &bias) && has_build_id(m->module, build_id, build_id_size))
+    if (m->module && dwfl_module_getelf(m->module, &bias) && has_build_id(m->module, build_id, build_id_size)) {
+        read_functions(m);
         return m;
+    }
     elf_close(m);
     return NULL;
 }
@@ -50,19 +111,12 @@ void elf_close(struct elf_module *m)
 {
     if (m && m->dwfl)
         dwfl_end(m->dwfl);
+    if (m)
+        free(m->function);
     free(m);
 }
 
-/* --- names ------------------------------------------------------------------------------------------------------- */
-
-/* The symbol that holds the address; a symbol without a size holds nothing. */
-static const char *symbol_name(struct elf_module *m, GElf_Addr address)
-{
-    GElf_Off offset;
-    GElf_Sym symbol;
-    const char *name = dwfl_module_addrinfo(m->module, address, &offset, &symbol, NULL, NULL, NULL);
-    return name && offset < symbol.st_size ? name : NULL;
-}
+/* --- frames ------------------------------------------------------------------------------------------------------ */
 
 /* The linkage name if there is one, since it demangles to the full name; else the plain name. */
 static const char *die_name(Dwarf_Die *die)

@@ -2,6 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/memory.h"
 #include "symbols/symbols.h"
 
@@ -38,6 +41,24 @@ void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, stru
         exact = returns_from_signal(found);
         add_frames(stack, found);
     }
+}
+
+uint64_t symbols_stack_id(const struct symbol_stack *stack, uint32_t count, const char *call)
+{
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    XXH3_64bits_update(&state, call, strlen(call) + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct symbol_frame *f = stack->frame[i];
+        const char *module = symbols_base_name(f->module);
+        if (!*module)
+            continue;
+        XXH3_64bits_update(&state, module, strlen(module) + 1);
+        XXH3_64bits_update(&state, &f->offset, sizeof f->offset);
+    }
+    if (stack->tag)
+        XXH3_64bits_update(&state, stack->tag, strlen(stack->tag));
+    return XXH3_64bits_digest(&state);
 }
 
 void symbols_stack_free(struct symbol_stack *stack)

@@ -35,6 +35,9 @@ struct symbols {
     uint32_t modules, module_room;
     khash_t(places) *places; /* module number << 48 ^ address */
     uint64_t named;
+    const struct trace *trace;  /* whose modules have these numbers: */
+    uint32_t *number;           /* by the module's number in the trace; 0: not looked up yet, else number + 1 */
+    uint32_t numbers;
 };
 
 struct symbols *symbols_new(void)
@@ -60,6 +63,7 @@ void symbols_free(struct symbols *s)
     kh_destroy(places, s->places);
     kh_destroy(modules, s->module_index);
     free(s->module);
+    free(s->number);
     intern_free(s->text);
     free(s);
 }
@@ -86,10 +90,33 @@ static uint32_t find_module(struct symbols *s, const struct trace_module *m)
     return s->modules++;
 }
 
+/* The number of a module of this trace, looked up once. */
+static uint32_t number_of(struct symbols *s, const struct trace *t, uint32_t id)
+{
+    if (s->trace != t || s->numbers < trace_module_count(t)) {
+        free(s->number);
+        s->trace = t;
+        s->numbers = trace_module_count(t);
+        s->number = memory_take(s->numbers * sizeof *s->number);
+    }
+    const struct trace_module *m = trace_module(t, id);
+    if (!m)
+        return UINT32_MAX;
+    if (!s->number[id])
+        s->number[id] = find_module(s, m) + 1;
+    return s->number[id] - 1;
+}
+
 static const char *readable(struct symbols *s, const char *function)
 {
+    char bare[512];
+    const char *version = function ? strchr(function, '@') : NULL;
     if (!function)
         return NULL;
+    if (version) { /* name@@VERSION */
+        snprintf(bare, sizeof bare, "%.*s", (int)(version - function), function);
+        function = bare;
+    }
     char *plain = cplus_demangle(function, DMGL_AUTO);
     const char *kept = intern_text(s->text, intern_add(s->text, plain ? plain : function));
     free(plain);
@@ -125,8 +152,7 @@ struct symbol_frames symbols_node(struct symbols *s, const struct trace *t, uint
     const struct trace_node *n = trace_node(t, node);
     if (!n || n->module == RECORD_MODULE_TAG)
         return (struct symbol_frames){ 0, NULL };
-    const struct trace_module *m = n->module ? trace_module(t, n->module) : NULL;
-    uint32_t number = m ? find_module(s, m) : UINT32_MAX;
+    uint32_t number = n->module ? number_of(s, t, n->module) : UINT32_MAX;
     uint64_t key = (uint64_t)(number + 2) << 49 ^ n->value << 1 ^ exact;
     int fresh;
     khint_t k = kh_put(places, s->places, key, &fresh);

@@ -45,6 +45,12 @@ struct symbol_stack {
 };
 
 void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, struct symbol_stack *stack);
+
+/*
+ * A number for the `count` innermost frames of a stack and its allocating call, the same in every run of the same build.
+ * Generated code counts for nothing: a just-in-time compiler puts the same function elsewhere each time.
+ */
+uint64_t symbols_stack_id(const struct symbol_stack *stack, uint32_t count, const char *call);
 void symbols_stack_free(struct symbol_stack *stack);
 
 /* How many different addresses were asked for, and how many of them have a name. */

@@ -244,3 +244,13 @@ const char *trace_thread_name(const struct trace *t, uint32_t tid)
 {
     return definitions_thread(&t->definitions, tid);
 }
+
+const char *trace_call_name(uint32_t call)
+{
+    static const char *const names[] = {
+#define CALL_TEXT(name, text) text,
+        RECORD_CALLS(CALL_TEXT)
+#undef CALL_TEXT
+    };
+    return call < RECORD_CALL_COUNT ? names[call] : "?";
+}

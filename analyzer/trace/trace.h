@@ -92,6 +92,9 @@ uint32_t trace_node_count(const struct trace *t);                              /
 uint32_t trace_module_count(const struct trace *t);
 const char *trace_thread_name(const struct trace *t, uint32_t tid);            /* "" if there is none */
 
+/* The text of an enum record_call: "malloc", "mmap". */
+const char *trace_call_name(uint32_t call);
+
 /* --- events ------------------------------------------------------------------------------------------------------ */
 
 /* A call that both releases and makes comes as two events, at the times of its two stamps. */

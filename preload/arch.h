@@ -6,7 +6,9 @@
  *   arch_ticks()                  the cheapest clock that all processors agree on, or 0 if ARCH_HAS_TICKS is 0
  *   arch_ticks_usable()           whether it runs at a constant rate, also in deep sleep
  *   ARCH_TICKS_SHIFT              log2 of the ticks that make a time unit of the trace (4 to 16 ns)
- *   arch_relax()                  a hint inside a waiting loop
+ *   ARCH_HAS_CFI                  whether unwind_table.c can walk stacks here
+ *   ARCH_DWARF_{FP,SP,RA}         DWARF numbers of frame pointer, stack pointer and return address
+ *   arch_get_registers(pc, sp, fp), ARCH_SIGNAL_{FP,SP,PC}   see arch_x86_64.h
  */
 #ifndef PRELOAD_ARCH_H
 #define PRELOAD_ARCH_H

@@ -4,6 +4,10 @@
 
 #define ARCH_NAME "aarch64"
 #define ARCH_HAS_TICKS 1
+#define ARCH_HAS_CFI 0 /* stacks by libunwind: signed return addresses are not told by cfi.c */
+#define ARCH_DWARF_FP 29
+#define ARCH_DWARF_SP 31
+#define ARCH_DWARF_RA 30
 #define ARCH_TICKS_SHIFT 0 /* the generic timer runs at 24 to 1,000 MHz: its tick is the unit */
 
 static inline long arch_syscall(long n, long a, long b, long c, long d, long e, long f)
@@ -35,7 +39,7 @@ static inline bool arch_ticks_usable(void)
     return true;
 }
 
-static inline void arch_relax(void)
-{
-    __asm__ volatile("yield");
-}
+#define arch_get_registers(pc, sp, fp) ((pc) = 0, (sp) = 0, (fp) = 0)
+#define ARCH_SIGNAL_FP 0
+#define ARCH_SIGNAL_SP 0
+#define ARCH_SIGNAL_PC 0

@@ -5,6 +5,10 @@
 
 #define ARCH_NAME "unknown"
 #define ARCH_HAS_TICKS 0
+#define ARCH_HAS_CFI 0
+#define ARCH_DWARF_FP 0
+#define ARCH_DWARF_SP 1
+#define ARCH_DWARF_RA 2
 #define ARCH_TICKS_SHIFT 0
 
 long syscall(long number, ...);
@@ -29,6 +33,7 @@ static inline bool arch_ticks_usable(void)
     return false;
 }
 
-static inline void arch_relax(void)
-{
-}
+#define arch_get_registers(pc, sp, fp) ((pc) = 0, (sp) = 0, (fp) = 0)
+#define ARCH_SIGNAL_FP 0
+#define ARCH_SIGNAL_SP 0
+#define ARCH_SIGNAL_PC 0

@@ -5,6 +5,10 @@
 
 #define ARCH_NAME "x86_64"
 #define ARCH_HAS_TICKS 1
+#define ARCH_HAS_CFI 1
+#define ARCH_DWARF_FP 6
+#define ARCH_DWARF_SP 7
+#define ARCH_DWARF_RA 16
 #define ARCH_TICKS_SHIFT 4 /* 16 ticks at 1 to 4 GHz are 16 to 4 ns */
 
 static inline long arch_syscall(long n, long a, long b, long c, long d, long e, long f)
@@ -34,7 +38,12 @@ static inline bool arch_ticks_usable(void)
     return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 1u << 8);
 }
 
-static inline void arch_relax(void)
-{
-    __asm__ volatile("pause");
-}
+/* The registers that a walk begins with; pc lies in the function that uses this. */
+#define arch_get_registers(pc, sp, fp)                                                                                 \
+    __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2" : "=r"(pc), "=r"(sp), "=r"(fp))
+
+/* Where the kernel keeps the interrupted registers, counted from the stack pointer of a signal frame: struct ucontext
+ * (40 bytes before the registers) and the order of gregs in sys/ucontext.h. */
+#define ARCH_SIGNAL_FP 120
+#define ARCH_SIGNAL_SP 160
+#define ARCH_SIGNAL_PC 168

@@ -48,6 +48,8 @@ static void read_variable(const char *name, const char *value)
         read_flag(name, value, &config.follow);
     else if (sys_equal(name, "MEMTAP_DISABLE"))
         read_flag(name, value, &config.disabled);
+    else if (sys_equal(name, "MEMTAP_UNWINDER") && (sys_equal(value, "libunwind") || sys_equal(value, "table")))
+        config.libunwind = *value == 'l';
     else if (sys_starts(name, "MEMTAP_"))
         warn(name, value, ": no such setting; ignored");
     else if (sys_equal(name, "TMPDIR") && *value == '/')

@@ -5,6 +5,7 @@
  *   MEMTAP_LIMIT    most bytes of one trace, with K, M, G or T for powers of 1,024; default 4G
  *   MEMTAP_FOLLOW   0: children of the first program are not recorded; default 1
  *   MEMTAP_DISABLE  1: nothing is recorded; default 0
+ *   MEMTAP_UNWINDER libunwind: stacks by the reference unwinder, to compare with; default table
  *   TMPDIR          where a session goes when its own place is not writable; default /tmp
  *
  * Unknown names and bad values are never printed into the target's output: they become warnings in the trace.
@@ -21,6 +22,7 @@ struct config {
     uint64_t limit;
     bool follow;
     bool disabled;
+    bool libunwind;
     char warnings[1024]; /* one sentence a line */
 };
 

@@ -258,7 +258,6 @@ void event_unloaded(void)
     if (!begin(&pass))
         return;
     modules_changed();
-    unwind_code_changed();
     thread_leave(&pass);
 }
 

@@ -15,7 +15,7 @@ static volatile uint32_t plain_state; /* until there is a page that fork() wipes
 const volatile uint32_t *event_state = &plain_state;
 
 static struct {
-    bool starting, started, off, wiped, has_unwinder;
+    bool starting, started, off, wiped, no_unwinder;
     const struct config *config;
     int argc;
     char **argv;
@@ -58,7 +58,7 @@ static bool start_in_child(void)
     thread_forget();
     unwind_forked();
     start.off = !start.config->follow || create_trace(true) < 0;
-    if (!start.has_unwinder)
+    if (start.no_unwinder)
         tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
     return !start.off;
 }
@@ -92,6 +92,13 @@ static bool start_in_session(void)
     return false;
 }
 
+/* What is remembered about code that has been unloaded must not be believed of what takes its place. */
+static void forget_code(uint64_t from, uint64_t to)
+{
+    stacks_retire(from, to);
+    unwind_code_gone(from, to);
+}
+
 static bool start_in_image(void)
 {
     volatile uint32_t *wiped = sys_map_wiped(sys_page_size());
@@ -100,7 +107,11 @@ static bool start_in_image(void)
     start.wiped = wiped != NULL;
     if (wiped)
         event_state = wiped;
-    return !start.off;
+    if (start.off)
+        return false;
+    modules_start(forget_code);
+    start.no_unwinder = !unwind_use(&unwind_table);
+    return true;
 }
 
 static void exit_handler(int status, void *unused)
@@ -109,7 +120,7 @@ static void exit_handler(int status, void *unused)
     event_exit(status);
 }
 
-/* What must wait until libc is ready and may allocate: the loader's memory for libunwind is booked as our own. */
+/* What must wait until libc is ready and may allocate. What the loader allocates for libunwind is booked as our own. */
 static void __attribute__((constructor)) start_libraries(void)
 {
     if (!event_awake())
@@ -117,9 +128,9 @@ static void __attribute__((constructor)) start_libraries(void)
     int (*at_exit)(void (*)(int, void *), void *) = (int (*)(void (*)(int, void *), void *))real_next("on_exit");
     thread_start_begin();
     thread_start();
-    modules_start(stacks_retire);
-    start.has_unwinder = unwind_start();
-    if (!start.has_unwinder)
+    if (start.no_unwinder || start.config->libunwind)
+        start.no_unwinder = !unwind_use(&unwind_libunwind);
+    if (start.no_unwinder)
         tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
     if (at_exit)
         at_exit(exit_handler, NULL);

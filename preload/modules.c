@@ -16,6 +16,7 @@ struct module {
     uint64_t start, end, bias, inode;
     const char *path;
     const ElfW(Phdr) *phdr; /* our copy; NULL if this is no ELF image */
+    uint64_t frame_header; /* .eh_frame_hdr, before the bias; 0: none */
     uint16_t phdr_count, build_id_size;
     uint8_t build_id[32];
     uint32_t changes; /* odd while the place is being changed */
@@ -149,9 +150,12 @@ static void read_elf(struct module *m, uint64_t base, const struct mapping *code
         if (phdr[i].p_type == PT_LOAD && (phdr[i].p_offset & ~page) <= code->offset &&
             code->offset < phdr[i].p_offset + phdr[i].p_filesz)
             m->bias = code->start - (phdr[i].p_vaddr & ~page) - (code->offset - (phdr[i].p_offset & ~page));
-    for (unsigned i = 0; i < e.e_phnum && !m->build_id_size; i++)
-        if (phdr[i].p_type == PT_NOTE)
+    for (unsigned i = 0; i < e.e_phnum; i++) {
+        if (phdr[i].p_type == PT_NOTE && !m->build_id_size)
             read_build_id(m, &phdr[i]);
+        if (phdr[i].p_type == PT_GNU_EH_FRAME)
+            m->frame_header = phdr[i].p_vaddr;
+    }
     m->phdr = phdr;
     m->phdr_count = e.e_phnum;
 }
@@ -234,7 +238,8 @@ static void retire_unseen(void)
         if (m->seen || is_gone(m))
             continue;
         __atomic_store_n(&m->gone, true, __ATOMIC_RELEASE);
-        list.retire(m->start, m->end);
+        if (list.retire)
+            list.retire(m->start, m->end);
     }
 }
 
@@ -318,6 +323,14 @@ struct module_place modules_locate(struct cursor *cursor, uint64_t pc)
     return (struct module_place){ (uint32_t)(m - list.module) + 1, pc - m->bias };
 }
 
+bool modules_frame_header(uint64_t pc, uint64_t *header)
+{
+    const struct module *m = find_or_look(pc);
+    if (m)
+        *header = m->frame_header ? m->frame_header + m->bias : 0;
+    return m != NULL;
+}
+
 int modules_iterate(uint64_t pc, int (*visit)(struct dl_phdr_info *info, size_t size, void *data), void *data)
 {
     const struct module *m = find_or_look(pc);
@@ -332,7 +345,6 @@ int modules_iterate(uint64_t pc, int (*visit)(struct dl_phdr_info *info, size_t 
 void modules_start(void (*retire)(uint64_t start, uint64_t end))
 {
     list.retire = retire;
-    look();
 }
 
 void modules_changed(void)

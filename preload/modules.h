@@ -22,10 +22,13 @@ struct module_place {
  * trace. */
 struct module_place modules_locate(struct cursor *cursor, uint64_t pc);
 
+/* Whether there is code at the address. *header is where its module's .eh_frame_hdr lies; 0 if it has none. */
+bool modules_frame_header(uint64_t pc, uint64_t *header);
+
 /* Does what dl_iterate_phdr does, for an unwinder, but only with the module that holds this code address. */
 int modules_iterate(uint64_t pc, int (*visit)(struct dl_phdr_info *info, size_t size, void *data), void *data);
 
-/* Looks for the first time. `retire` is told the address range of every module that is found gone, then or later. */
+/* `retire` will be told the address range of every module that is found gone. */
 void modules_start(void (*retire)(uint64_t start, uint64_t end));
 
 /* After a dlclose: looks again. */

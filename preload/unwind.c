@@ -21,13 +21,12 @@ static struct {
     uint32_t generation; /* grows when nodes are retired */
 } chosen;
 
-bool unwind_start(void)
+bool unwind_use(const struct unwinder *unwinder)
 {
     real_own_range(&chosen.own_start, &chosen.own_end);
-    const struct unwinder *u = &unwind_libunwind;
-    if (!u->start())
+    if (!unwinder->start())
         return false;
-    __atomic_store_n(&chosen.unwinder, u, __ATOMIC_RELEASE);
+    __atomic_store_n(&chosen.unwinder, unwinder, __ATOMIC_RELEASE);
     return true;
 }
 
@@ -102,16 +101,16 @@ uint32_t unwind_stack(struct cursor *cursor, const void *caller)
     return intern(cursor, f, f->walked + skip, count - skip);
 }
 
-void unwind_code_changed(void)
+void unwind_code_gone(uint64_t from, uint64_t to)
 {
     __atomic_fetch_add(&chosen.generation, 1, __ATOMIC_ACQ_REL);
     if (chosen.unwinder)
-        chosen.unwinder->code_changed();
+        chosen.unwinder->code_gone(from, to);
 }
 
 void unwind_forked(void)
 {
     __atomic_fetch_add(&chosen.generation, 1, __ATOMIC_ACQ_REL);
-    if (chosen.unwinder)
+    if (chosen.unwinder && chosen.unwinder->forked)
         chosen.unwinder->forked();
 }

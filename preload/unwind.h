@@ -1,8 +1,8 @@
 /*
  * unwind.h: the call stack of the calling thread, as a node of the table of stacks.
  *
- * Unwinders are members behind one interface; unwind.c picks one, drops the tap's own frames, and turns addresses into
- * nodes, of which those that the previous stack of the same cursor had as well cost a comparison each.
+ * Unwinders are members behind one interface; unwind.c drops the tap's own frames, and turns addresses into nodes, of
+ * which those that the previous stack of the same cursor had as well cost a comparison each.
  */
 #ifndef PRELOAD_UNWIND_H
 #define PRELOAD_UNWIND_H
@@ -16,21 +16,22 @@ struct unwinder {
     bool (*start)(void);
     /* Writes return addresses, innermost first, beginning anywhere inside the tap. Returns how many, at most `most`. */
     unsigned (*walk)(void **pc, unsigned most);
-    /* Code has been unloaded: what is remembered of it may be wrong. */
-    void (*code_changed)(void);
-    /* This is a forked child: locks that other threads held will never be let go. */
+    /* The code at these addresses has been unloaded: forget what is remembered of it. */
+    void (*code_gone)(uint64_t from, uint64_t to);
+    /* This is a forked child: locks that other threads held will never be let go. NULL: nothing to do. */
     void (*forked)(void);
 };
 
-extern const struct unwinder unwind_libunwind;
+extern const struct unwinder unwind_table;     /* tables and hash, the default where the processor allows */
+extern const struct unwinder unwind_libunwind; /* the reference; cannot start before libc is ready */
 
-/* Chooses an unwinder. False if there is none: stacks then hold the caller only. */
-bool unwind_start(void);
+/* Uses this unwinder from now on; false if it cannot work. Without one stacks hold the caller only. */
+bool unwind_use(const struct unwinder *unwinder);
 
 /* The node of the stack that called the hook; `caller` is the hook's return address. 0 if it cannot be recorded. */
 uint32_t unwind_stack(struct cursor *cursor, const void *caller);
 
-void unwind_code_changed(void);
+void unwind_code_gone(uint64_t from, uint64_t to);
 void unwind_forked(void);
 
 #endif

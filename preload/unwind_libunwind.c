@@ -157,22 +157,22 @@ static unsigned walk(void **pc, unsigned most)
     return count > 0 ? (unsigned)count : 0;
 }
 
-static void code_changed(void)
+static void code_gone(uint64_t from, uint64_t to)
 {
     if (libunwind.flush_cache && libunwind.local_space)
-        libunwind.flush_cache(*libunwind.local_space, 0, 0);
+        libunwind.flush_cache(*libunwind.local_space, from, to);
 }
 
 static void forked(void)
 {
     lock.owner = lock.depth = 0;
-    code_changed(); /* another thread may have been at work on the cache */
+    code_gone(0, 0); /* another thread may have been at work on the cache: all of it */
 }
 
 const struct unwinder unwind_libunwind = {
     .name = "libunwind",
     .start = start,
     .walk = walk,
-    .code_changed = code_changed,
+    .code_gone = code_gone,
     .forked = forked,
 };

@@ -49,6 +49,7 @@ static int judge(const struct session *s, const struct leaks_options *o, struct 
 {
     struct heap **heap;
     struct symbols *symbols = symbols_new();
+    symbols_import(symbols, s->symbols);
     struct leaks *leaks = leaks_judge(s, &heap, symbols, rules, o->quiet);
     struct growth g = { .session = s, .leaks = leaks, .heap = heap, .symbols = symbols };
     bool fine = true;

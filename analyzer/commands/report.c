@@ -133,6 +133,7 @@ static int show(const struct session *s, struct heap **heap, const struct report
 {
     struct summary summary = { .session = NULL };
     struct symbols *symbols = symbols_new();
+    symbols_import(symbols, s->symbols);
     bool fine = true;
     describe_at(o, summary.at, sizeof summary.at);
     summary_build(&summary, s, heap, o->pid, symbols, rules);

@@ -1,44 +1,14 @@
 /* symbols.c: names are looked up once per address and kept. See symbols.h. */
-#include "symbols/symbols.h"
-
-#include <htslib/khash.h>
 #include <libiberty/demangle.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/intern.h"
 #include "base/memory.h"
-#include "symbols/elf.h"
+#include "symbols/inside.h"
 
 #define MOST_INLINED 32u
-
-struct module {
-    char *key; /* build-id and path */
-    const char *path;
-    struct elf_module *elf; /* NULL: no names */
-};
-
-/* What was found at an address of a module. */
-struct place {
-    struct symbol_frame *frame;
-    uint32_t count;
-};
-
-KHASH_MAP_INIT_STR(modules, uint32_t)
-KHASH_MAP_INIT_INT64(places, struct place)
-
-struct symbols {
-    struct intern *text;
-    khash_t(modules) *module_index;
-    struct module *module;
-    uint32_t modules, module_room;
-    khash_t(places) *places; /* module number << 48 ^ address */
-    uint64_t named;
-    const struct trace *trace;  /* whose modules have these numbers: */
-    uint32_t *number;           /* by the module's number in the trace; 0: not looked up yet, else number + 1 */
-    uint32_t numbers;
-};
+#define GENERATED UINT32_MAX /* the module number of code that is in no file */
 
 struct symbols *symbols_new(void)
 {
@@ -68,6 +38,23 @@ void symbols_free(struct symbols *s)
     free(s);
 }
 
+uint32_t symbols_add_module(struct symbols *s, const char *key, const struct trace_module *m)
+{
+    khint_t k = kh_get(modules, s->module_index, key);
+    if (k != kh_end(s->module_index))
+        return kh_value(s->module_index, k);
+    int fresh;
+    const char *blank = strchr(key, ' ');
+    array_room(s->module, s->modules, s->module_room);
+    struct module *module = &s->module[s->modules];
+    module->key = memory_copy(key, strlen(key));
+    module->path = symbols_keep(s, blank ? blank + 1 : key);
+    module->elf = m && m->path[0] == '/' ? elf_open(m->path, m->build_id, m->build_id_size) : NULL;
+    k = kh_put(modules, s->module_index, module->key, &fresh);
+    kh_value(s->module_index, k) = s->modules;
+    return s->modules++;
+}
+
 /* Modules of different traces are the same if build-id and path are. */
 static uint32_t find_module(struct symbols *s, const struct trace_module *m)
 {
@@ -76,18 +63,7 @@ static uint32_t find_module(struct symbols *s, const struct trace_module *m)
     for (uint32_t i = 0; i < m->build_id_size; i++)
         used += (size_t)snprintf(key + used, sizeof key - used, "%02x", m->build_id[i]);
     snprintf(key + used, sizeof key - used, " %.4300s", m->path);
-    khint_t k = kh_get(modules, s->module_index, key);
-    if (k != kh_end(s->module_index))
-        return kh_value(s->module_index, k);
-    int fresh;
-    array_room(s->module, s->modules, s->module_room);
-    struct module *module = &s->module[s->modules];
-    module->key = memory_copy(key, strlen(key));
-    module->path = intern_text(s->text, intern_add(s->text, m->path));
-    module->elf = m->path[0] == '/' ? elf_open(m->path, m->build_id, m->build_id_size) : NULL;
-    k = kh_put(modules, s->module_index, module->key, &fresh);
-    kh_value(s->module_index, k) = s->modules;
-    return s->modules++;
+    return symbols_add_module(s, key, m);
 }
 
 /* The number of a module of this trace, looked up once. */
@@ -101,7 +77,7 @@ static uint32_t number_of(struct symbols *s, const struct trace *t, uint32_t id)
     }
     const struct trace_module *m = trace_module(t, id);
     if (!m)
-        return UINT32_MAX;
+        return GENERATED;
     if (!s->number[id])
         s->number[id] = find_module(s, m) + 1;
     return s->number[id] - 1;
@@ -123,28 +99,40 @@ static const char *readable(struct symbols *s, const char *function)
     return kept;
 }
 
-static const char *keep(struct symbols *s, const char *text)
+const char *symbols_keep(struct symbols *s, const char *text)
 {
     return text ? intern_text(s->text, intern_add(s->text, text)) : NULL;
 }
 
 static struct place look_up(struct symbols *s, uint32_t number, uint64_t offset, bool exact)
 {
-    struct elf_frame found[MOST_INLINED];
-    struct elf_module *elf = number == UINT32_MAX ? NULL : s->module[number].elf;
+    struct elf_frame found[MOST_INLINED] = { { .function = NULL } };
+    struct elf_module *elf = number == GENERATED ? NULL : s->module[number].elf;
     uint32_t count = elf ? elf_frames(elf, exact ? offset : offset - 1, found, MOST_INLINED) : 1;
-    struct place p = { .frame = memory_take(count * sizeof *p.frame), .count = count };
-    if (!elf)
-        found[0] = (struct elf_frame){ .function = NULL };
+    struct place p = { .frame = memory_take(count * sizeof *p.frame), .count = count, .module = number };
+    p.exact = exact;
     for (uint32_t i = 0; i < count; i++)
         p.frame[i] = (struct symbol_frame){ .function = readable(s, found[i].function),
-                                            .file = keep(s, found[i].file),
+                                            .file = symbols_keep(s, found[i].file),
                                             .line = found[i].line,
                                             .inlined = found[i].inlined,
-                                            .module = number == UINT32_MAX ? "" : s->module[number].path,
+                                            .module = number == GENERATED ? "" : s->module[number].path,
                                             .offset = offset };
-    s->named += p.frame[count - 1].function != NULL;
     return p;
+}
+
+static uint64_t place_key(uint32_t module, uint64_t offset, bool exact)
+{
+    return (uint64_t)(module + 2) << 49 ^ offset << 1 ^ exact;
+}
+
+void symbols_put(struct symbols *s, uint64_t offset, const struct place *p)
+{
+    int fresh;
+    khint_t k = kh_put(places, s->places, place_key(p->module, offset, p->exact), &fresh);
+    if (!fresh)
+        free(kh_value(s->places, k).frame);
+    kh_value(s->places, k) = *p;
 }
 
 struct symbol_frames symbols_node(struct symbols *s, const struct trace *t, uint32_t node, bool exact)
@@ -152,22 +140,26 @@ struct symbol_frames symbols_node(struct symbols *s, const struct trace *t, uint
     const struct trace_node *n = trace_node(t, node);
     if (!n || n->module == RECORD_MODULE_TAG)
         return (struct symbol_frames){ 0, NULL };
-    uint32_t number = n->module ? number_of(s, t, n->module) : UINT32_MAX;
-    uint64_t key = (uint64_t)(number + 2) << 49 ^ n->value << 1 ^ exact;
-    int fresh;
-    khint_t k = kh_put(places, s->places, key, &fresh);
-    if (fresh) {
+    uint32_t number = n->module ? number_of(s, t, n->module) : GENERATED;
+    uint64_t key = place_key(number, n->value, exact);
+    khint_t k = kh_get(places, s->places, key);
+    if (k == kh_end(s->places)) {
         struct place p = look_up(s, number, n->value, exact);
+        symbols_put(s, n->value, &p);
         k = kh_get(places, s->places, key);
-        kh_value(s->places, k) = p;
     }
-    const struct place *p = &kh_value(s->places, k);
+    struct place *p = &kh_value(s->places, k);
+    if (!p->counted) {
+        p->counted = true;
+        s->asked++;
+        s->named += p->frame[p->count - 1].function != NULL;
+    }
     return (struct symbol_frames){ p->count, p->frame };
 }
 
 void symbols_count(const struct symbols *s, uint64_t *asked, uint64_t *named)
 {
-    *asked = kh_size(s->places);
+    *asked = s->asked;
     *named = s->named;
 }
 

@@ -56,6 +56,10 @@ void symbols_stack_free(struct symbol_stack *stack);
 /* How many different addresses were asked for, and how many of them have a name. */
 void symbols_count(const struct symbols *s, uint64_t *asked, uint64_t *named);
 
+/* All names that have been found, as text (free() it), and back: what was exported elsewhere is not looked up here. */
+char *symbols_export(const struct symbols *s);
+void symbols_import(struct symbols *s, const char *text); /* NULL or damaged text: nothing happens */
+
 /* The last part of a path. */
 const char *symbols_base_name(const char *path);
 

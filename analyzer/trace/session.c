@@ -8,12 +8,13 @@
 
 #include "base/memory.h"
 #include "trace/inside.h"
+#include "trace/pack.h"
 
-static void add_trace(struct session *s, const char *path, struct error *first)
+void session_add_trace(struct session *s, int fd, const char *path, struct error *first)
 {
     struct error e = { 0, "" };
     struct trace *t;
-    if (!trace_open(path, &t, &e)) {
+    if (!(fd < 0 ? trace_open(path, &t, &e) : trace_open_fd(fd, path, &t, &e))) {
         if (first->code == 0)
             *first = e;
         return;
@@ -44,7 +45,7 @@ static bool add_directory(struct session *s, struct error *e)
         char path[4400];
         snprintf(path, sizeof path, "%.4000s/%.255s", s->path, entry->d_name);
         if (is_trace_name(entry->d_name))
-            add_trace(s, path, e);
+            session_add_trace(s, -1, path, e);
     }
     closedir(d);
     if (s->count == 0 && e->code == 0)
@@ -61,8 +62,10 @@ bool session_open(const char *path, struct session *s, struct error *e)
         error_set(e, EXIT_TROUBLE, "cannot open the session %s: %s", path, strerror(errno));
     } else if (S_ISDIR(st.st_mode)) {
         add_directory(s, e);
+    } else if (pack_is(path)) {
+        pack_read(s, path, e);
     } else {
-        add_trace(s, path, e);
+        session_add_trace(s, -1, path, e);
     }
     if (s->count > 1)
         qsort(s->trace, s->count, sizeof *s->trace, by_start);
@@ -76,6 +79,7 @@ void session_close(struct session *s)
     for (uint32_t i = 0; i < s->count; i++)
         trace_close(s->trace[i]);
     free(s->trace);
+    free(s->symbols);
     free(s->path);
     *s = (struct session){ .path = NULL };
 }

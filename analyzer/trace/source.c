@@ -2,7 +2,6 @@
 #include "trace/source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -226,13 +225,11 @@ static void drop_copies(struct source *s)
 
 /* --- the room's face --------------------------------------------------------------------------------------------- */
 
-bool source_open(struct source *s, const char *path, struct error *e)
+bool source_open(struct source *s, int fd, const char *path, struct error *e)
 {
     struct stat st;
     memset(s, 0, sizeof *s);
-    s->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (s->fd < 0)
-        return error_set(e, EXIT_TROUBLE, "cannot open %s: %s", path, strerror(errno));
+    s->fd = fd;
     if (fstat(s->fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         close(s->fd);
         return error_set(e, EXIT_TROUBLE, "%s is not a regular file", path);

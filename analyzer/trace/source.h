@@ -26,8 +26,8 @@ struct source {
     uint64_t lost; /* events counted in the ring's slots */
 };
 
-/* Reads header and index. The file is examined, not trusted. */
-bool source_open(struct source *s, const char *path, struct error *e);
+/* Reads header and index. The file is examined, not trusted. Takes over the descriptor, also if it fails. */
+bool source_open(struct source *s, int fd, const char *path, struct error *e);
 void source_close(struct source *s);
 
 /* Loads a payload into `buffer` (c->committed bytes); false if it is damaged. */

@@ -1,7 +1,7 @@
 /* trace.c: one trace: its identity, its clock, its definitions. See trace.h. */
 #include "trace/inside.h"
 
-#include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,11 +158,11 @@ uint64_t trace_end_time(const struct trace *t)
 
 /* --- the room's face --------------------------------------------------------------------------------------------- */
 
-bool trace_open(const char *path, struct trace **out, struct error *e)
+bool trace_open_fd(int fd, const char *path, struct trace **out, struct error *e)
 {
     struct trace *t = memory_take(sizeof *t);
     *out = NULL;
-    if (!source_open(&t->source, path, e)) {
+    if (!source_open(&t->source, fd, path, e)) {
         free(t);
         return false;
     }
@@ -179,6 +179,15 @@ bool trace_open(const char *path, struct trace **out, struct error *e)
                                        .missing_chunks = t->source.missing };
     *out = t;
     return true;
+}
+
+bool trace_open(const char *path, struct trace **out, struct error *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *out = NULL;
+    if (fd < 0)
+        return error_set(e, EXIT_TROUBLE, "cannot open %s: %s", path, strerror(errno));
+    return trace_open_fd(fd, path, out, e);
 }
 
 void trace_close(struct trace *t)

@@ -123,6 +123,7 @@ struct session {
     char *path;
     struct trace **trace; /* in the order of their start */
     uint32_t count;
+    char *symbols;        /* packed session: names found when it was packed, for symbols_import; else NULL */
 };
 
 /* Opens a session directory, a single trace, or a packed session. Traces that cannot be read are left out if others

@@ -1,0 +1,258 @@
+/* pack.c: see pack.h. */
+#include "trace/pack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "base/memory.h"
+#include "trace/inside.h"
+
+#define PACK_MAGIC "MTAPPACK"
+#define PACK_VERSION 1u
+#define PACK_LEVEL 9
+#define MOST_SECTION ((uint64_t)1 << 40)
+
+enum section_kind { SECTION_TRACE = 1, SECTION_SYMBOLS = 2 };
+
+struct pack_head {
+    char magic[8];
+    uint32_t version, reserved;
+};
+
+struct section {
+    uint32_t kind, name_size;
+    uint64_t size, stored, checksum;
+};
+
+/* --- writing ----------------------------------------------------------------------------------------------------- */
+
+/* Feeds one section through the compressor; its head is written last, when the sizes are known. */
+struct section_writer {
+    FILE *out;
+    ZSTD_CStream *stream;
+    XXH3_state_t hash;
+    struct section section;
+    long head;
+    bool fine;
+};
+
+static void compress(struct section_writer *w, const void *bytes, size_t size, ZSTD_EndDirective end)
+{
+    char stored[65536];
+    ZSTD_inBuffer in = { bytes, size, 0 };
+    size_t left;
+    w->section.size += size;
+    do {
+        ZSTD_outBuffer out = { stored, sizeof stored, 0 };
+        left = ZSTD_compressStream2(w->stream, &out, &in, end);
+        w->fine &= !ZSTD_isError(left) && fwrite(stored, 1, out.pos, w->out) == out.pos;
+        XXH3_64bits_update(&w->hash, stored, out.pos);
+        w->section.stored += out.pos;
+    } while (w->fine && (end == ZSTD_e_continue ? in.pos < in.size : left != 0));
+}
+
+static void section_begin(struct section_writer *w, enum section_kind kind, const char *name)
+{
+    w->section = (struct section){ .kind = (uint32_t)kind, .name_size = (uint32_t)strlen(name) };
+    w->head = ftell(w->out);
+    w->fine &= fwrite(&w->section, sizeof w->section, 1, w->out) == 1 &&
+               fwrite(name, 1, w->section.name_size, w->out) == w->section.name_size;
+    XXH3_64bits_reset(&w->hash);
+    ZSTD_CCtx_reset(w->stream, ZSTD_reset_session_only);
+}
+
+static void section_end(struct section_writer *w)
+{
+    compress(w, NULL, 0, ZSTD_e_end);
+    w->section.checksum = XXH3_64bits_digest(&w->hash);
+    w->fine &= fseek(w->out, w->head, SEEK_SET) == 0 && fwrite(&w->section, sizeof w->section, 1, w->out) == 1 &&
+               fseek(w->out, 0, SEEK_END) == 0;
+}
+
+/* A chunk as a log entry, uncompressed: the pack compresses better across chunks than within one. */
+static void write_chunk(struct section_writer *w, const struct source *s, const struct chunk_ref *c, uint8_t *payload)
+{
+    static const uint8_t zeros[TRACE_LOG_ALIGN];
+    struct trace_chunk head = { .magic = TRACE_CHUNK_MAGIC,
+                                .encoding = TRACE_ENCODING_RAW,
+                                .committed = c->committed,
+                                .stored = c->committed,
+                                .sequence = c->sequence,
+                                .cursor = c->cursor,
+                                .tid = c->tid,
+                                .time = c->time,
+                                .mono_ns = c->mono_ns };
+    if (!source_load(s, c, payload))
+        return; /* stays missing */
+    head.checksum = XXH3_64bits_withSeed(payload, c->committed,
+                                         XXH3_64bits(&head, offsetof(struct trace_chunk, checksum)));
+    compress(w, &head, sizeof head, ZSTD_e_continue);
+    compress(w, payload, c->committed, ZSTD_e_continue);
+    compress(w, zeros, (TRACE_LOG_ALIGN - (sizeof head + c->committed) % TRACE_LOG_ALIGN) % TRACE_LOG_ALIGN,
+             ZSTD_e_continue);
+}
+
+static void write_trace(struct section_writer *w, const struct trace *t)
+{
+    const char *slash = strrchr(t->path, '/');
+    struct trace_header *h = memory_take(sizeof *h);
+    uint8_t *payload = memory_take(TRACE_CHUNK_SIZE);
+    *h = t->source.header;
+    h->status.region_count = 0;
+    memset(h->slots, 0, sizeof h->slots);
+    for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
+        h->status.losses[cause] = t->info.losses[cause]; /* with those that the ring's slots counted */
+    section_begin(w, SECTION_TRACE, slash ? slash + 1 : t->path);
+    compress(w, h, sizeof *h, ZSTD_e_continue);
+    for (uint32_t i = 0; i < t->source.count; i++)
+        write_chunk(w, &t->source, &t->source.chunk[i], payload);
+    section_end(w);
+    free(payload);
+    free(h);
+}
+
+bool pack_write(const struct session *s, const char *symbols, const char *path, struct error *e)
+{
+    struct pack_head head = { PACK_MAGIC, PACK_VERSION, 0 };
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(e, EXIT_TROUBLE, "cannot make %s: %s", path, strerror(errno));
+    struct section_writer w = { .out = fdopen(fd, "w"), .stream = ZSTD_createCStream(), .fine = true };
+    ZSTD_CCtx_setParameter(w.stream, ZSTD_c_compressionLevel, PACK_LEVEL);
+    w.fine = fwrite(&head, sizeof head, 1, w.out) == 1;
+    section_begin(&w, SECTION_SYMBOLS, "symbols");
+    compress(&w, symbols, strlen(symbols), ZSTD_e_continue);
+    section_end(&w);
+    for (uint32_t i = 0; i < s->count && w.fine; i++)
+        write_trace(&w, s->trace[i]);
+    ZSTD_freeCStream(w.stream);
+    w.fine &= fclose(w.out) == 0;
+    if (w.fine)
+        return true;
+    error_set(e, EXIT_TROUBLE, "cannot write %s: %s", path, strerror(errno));
+    unlink(path);
+    return false;
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------------- */
+
+bool pack_is(const char *path)
+{
+    char magic[8] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is = fd >= 0 && read(fd, magic, sizeof magic) == (ssize_t)sizeof magic &&
+              memcmp(magic, PACK_MAGIC, sizeof magic) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
+/* A file without a name, for a trace that is unpacked: it can be larger than the memory. */
+static int nameless_file(void)
+{
+    const char *directory = getenv("TMPDIR");
+    int fd = open(directory ? directory : "/var/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    return fd >= 0 ? fd : memfd_create("memtap", MFD_CLOEXEC);
+}
+
+static bool write_all(int fd, const char *bytes, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, bytes, size);
+        if (n <= 0)
+            return false;
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return true;
+}
+
+/* Unpacks a section's bytes into `fd`; checks them on the way. */
+static bool unpack(FILE *in, const struct section *section, int fd)
+{
+    char stored[65536], plain[65536];
+    ZSTD_DStream *stream = ZSTD_createDStream();
+    XXH3_state_t hash;
+    uint64_t left = section->stored, written = 0;
+    bool fine = true;
+    XXH3_64bits_reset(&hash);
+    while (fine && left > 0) {
+        size_t size = left < sizeof stored ? (size_t)left : sizeof stored;
+        ZSTD_inBuffer from = { stored, fread(stored, 1, size, in), 0 };
+        XXH3_64bits_update(&hash, stored, from.size);
+        fine = from.size == size;
+        left -= size;
+        while (fine && from.pos < from.size) {
+            ZSTD_outBuffer to = { plain, sizeof plain, 0 };
+            fine = !ZSTD_isError(ZSTD_decompressStream(stream, &to, &from)) && write_all(fd, plain, to.pos);
+            written += to.pos;
+            fine &= written <= section->size;
+        }
+    }
+    ZSTD_freeDStream(stream);
+    return fine && written == section->size && XXH3_64bits_digest(&hash) == section->checksum;
+}
+
+static char *read_symbols(int fd, uint64_t size)
+{
+    char *text = memory_take((size_t)size + 1);
+    if (pread(fd, text, (size_t)size, 0) != (ssize_t)size)
+        *text = '\0';
+    return text;
+}
+
+/* One section. False if what follows cannot be found any more. */
+static bool read_section(struct session *s, FILE *in, const char *path, struct error *e)
+{
+    struct section section;
+    char name[256], label[600];
+    if (fread(&section, sizeof section, 1, in) != 1)
+        return false;
+    if (section.name_size >= sizeof name || section.size > MOST_SECTION || section.stored > MOST_SECTION ||
+        fread(name, 1, section.name_size, in) != section.name_size)
+        return error_set(e, EXIT_DAMAGED, "%s is damaged: a section has an impossible size", path);
+    name[section.name_size] = '\0';
+    int fd = nameless_file();
+    if (fd < 0)
+        return error_set(e, EXIT_TROUBLE, "cannot make a temporary file: %s", strerror(errno));
+    if (!unpack(in, &section, fd)) {
+        close(fd);
+        return error_set(e, EXIT_DAMAGED, "%s is damaged: its section %.80s does not match its checksum", path, name);
+    }
+    snprintf(label, sizeof label, "%.300s/%.255s", path, name);
+    if (section.kind == SECTION_TRACE) {
+        session_add_trace(s, fd, label, e);
+        return true;
+    }
+    if (section.kind == SECTION_SYMBOLS && !s->symbols && section.size < (uint64_t)1 << 30)
+        s->symbols = read_symbols(fd, section.size);
+    close(fd);
+    return true;
+}
+
+bool pack_read(struct session *s, const char *path, struct error *e)
+{
+    struct pack_head head;
+    FILE *in = fopen(path, "re");
+    if (!in || fread(&head, sizeof head, 1, in) != 1) {
+        if (in)
+            fclose(in);
+        return error_set(e, EXIT_DAMAGED, "%s is cut off", path);
+    }
+    if (head.version > PACK_VERSION)
+        error_set(e, EXIT_DAMAGED, "%s is packed in format %u, and this memtap reads up to %u: use a newer one", path,
+                  head.version, PACK_VERSION);
+    while (head.version <= PACK_VERSION && read_section(s, in, path, e))
+        ;
+    fclose(in);
+    return s->count > 0;
+}

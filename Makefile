@@ -61,3 +61,43 @@ clean: ## remove what was built
 	rm -rf build memtap libmemtap.so libmemtap-je.so
 
 -include $(TAP_OBJECTS:.o=.d) $(ANALYZER_OBJECTS:.o=.d)
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+# Unit tests stand under tests/unit/ROOM/test_NAME.c; those of the tap link with its floors below the hooks.
+UNIT_TAP      := $(wildcard tests/unit/preload/test_*.c tests/unit/include/test_*.c)
+UNIT_ANALYZER := $(filter-out $(UNIT_TAP),$(wildcard tests/unit/*/test_*.c))
+UNIT_PROGRAMS := $(patsubst %.c,build/tests/unit/%,$(notdir $(UNIT_TAP) $(UNIT_ANALYZER)))
+TAP_FLOORS    := $(filter-out build/preload/hook_% build/preload/event% build/preload/tag.o,$(TAP_OBJECTS))
+PROGRAMS      := $(patsubst tests/programs/%.c,build/tests/programs/%,$(wildcard tests/programs/*.c)) \
+                 $(patsubst tests/programs/%.cc,build/tests/programs/%,$(wildcard tests/programs/*.cc))
+TEST_FLAGS    := $(COMMON) -Wno-error -Ianalyzer -Ipreload -Itests
+
+.PHONY: test-programs demo test
+
+test-programs: $(UNIT_PROGRAMS) $(PROGRAMS) ## build the unit tests and the programs that tests run
+
+define unit_program
+build/tests/unit/$(basename $(notdir $(1))): $(1) $(2)
+	@echo "  TEST    $(1)"
+	@mkdir -p build/tests/unit
+	$$(Q)$$(CC) $$(TEST_FLAGS) -DHOOKS_DEF='"hooks.def"' $$< $(2) -lcmocka $(3) -o $$@
+endef
+$(foreach test,$(UNIT_TAP),$(eval $(call unit_program,$(test),$(TAP_FLOORS),)))
+$(foreach test,$(UNIT_ANALYZER),$(eval $(call unit_program,$(test),$(ANALYZER_ROOMS),$(ANALYZER_LIBS))))
+
+build/tests/programs/%: tests/programs/%.c
+	@echo "  PROGRAM $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Iinclude $< -pthread -ldl -o $@
+
+build/tests/programs/%: tests/programs/%.cc
+	@echo "  PROGRAM $<"
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -O2 -g -Wall -Wextra -Iinclude $< -pthread -ldl -o $@
+
+demo: ## what ./scripts/demo does
+	./scripts/demo
+
+test: ## what ./scripts/test does
+	./scripts/test

@@ -1,10 +1,11 @@
-/* dump.c: memtap dump, the records of a trace as text, for people who debug memtap or read traces by other means. */
+/* dump.c: memtap dump, the records of a trace as text, or what was live at its end: for people who debug. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "commands/command.h"
 #include "commands/commands.h"
+#include "heap/heap.h"
 #include "trace/trace.h"
 
 struct kind_names {
@@ -83,19 +84,59 @@ static void dump_trace(struct trace *t)
            h->damaged_chunks, h->missing_chunks, h->bad_records);
 }
 
+/* --- the live set ------------------------------------------------------------------------------------------------ */
+
+struct live {
+    const struct heap *heap;
+};
+
+static void print_block(void *context, uint64_t address, const struct heap_block *b)
+{
+    const struct heap_site *site = heap_site(((struct live *)context)->heap, b->site);
+    printf("block 0x%" PRIx64 " %" PRIu64 " %s node=%u\n", address, b->size, trace_call_name(site->call), site->node);
+}
+
+static void print_live(const struct trace *t, const struct heap *h)
+{
+    struct live live = { h };
+    printf("# %s: pid %u, %s\n", trace_path(t), trace_info(t)->pid, trace_info(t)->executable);
+    heap_each_block(h, print_block, &live);
+    for (uint32_t i = 0; i < heap_mapping_count(h); i++) {
+        const struct heap_mapping *m = heap_mapping(h, i);
+        const struct heap_site *site = heap_site(h, m->site);
+        printf("mapping 0x%" PRIx64 " %" PRIu64 " %s node=%u prot=%u\n", m->start, m->end - m->start,
+               trace_call_name(site->call), site->node, m->prot);
+    }
+}
+
+static void dump_live(const struct session *s)
+{
+    struct heap_options options = { .quiet = true };
+    struct heap **heap = heap_replay(s, &options);
+    for (uint32_t i = 0; i < s->count; i++)
+        print_live(s->trace[i], heap[i]);
+    heap_free_all(heap, s->count);
+}
+
 int command_dump(int argc, char **argv)
 {
-    static const struct option options[] = { { NULL, 0, NULL, 0 } };
+    static const struct option options[] = { { "live", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 } };
     struct session s;
     struct error e;
+    bool live = false;
     int answer;
-    while ((answer = getopt_long(argc, argv, ":", options, NULL)) != -1)
-        return command_bad_option("dump", answer, argv);
+    while ((answer = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (answer != 'l')
+            return command_bad_option("dump", answer, argv);
+        live = true;
+    }
     if (optind + 1 != argc)
         return command_misused("dump", "dump wants one trace or session");
     if (!session_open(argv[optind], &s, &e))
         return command_fail(&e);
-    for (uint32_t i = 0; i < s.count; i++)
+    if (live)
+        dump_live(&s);
+    for (uint32_t i = 0; i < s.count && !live; i++)
         dump_trace(s.trace[i]);
     session_close(&s);
     return command_finish(EXIT_FINE);

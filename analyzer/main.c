@@ -12,14 +12,16 @@ static const struct verb {
     int (*run)(int argc, char **argv);
     const char *usage, *help;
 } verbs[] = {
-    { "run", command_run, "run [-o SESSION] [-f] [--allocator NAME] [--limit SIZE] -- CMD", "run a program under the tap" },
+    { "run", command_run, "run [-o SESSION] [-f] [--allocator NAME] [--limit SIZE] -- CMD",
+      "run a program under the tap" },
     { "report", command_report, "report SESSION [--at MARK|peak|end] [--by component|site|module|thread] [--json]",
       "where the memory is" },
     { "leaks", command_leaks, "leaks SESSION [--json]", "what grows, and how fast" },
     { "ls", command_ls, "ls SESSION", "what is in a session" },
-    { "dump", command_dump, "dump [--live] TRACE|SESSION",
-      "every event as text, or the blocks that live at the end" },
+    { "dump", command_dump, "dump [--live] TRACE|SESSION", "every event as text, or the blocks that live at the end" },
     { "mark", command_mark, "mark SESSION|PID NAME [VALUE]", "name this instant in a live recording" },
+    { "pause", command_pause, "pause SESSION|PID", "stop recording for a while" },
+    { "resume", command_resume, "resume SESSION|PID", "go on recording" },
     { "pack", command_pack, "pack SESSION [-o FILE]", "one compressed, self-contained file" },
     { "doctor", command_doctor, "doctor [CMD|PID]", "will the tap see this program" },
 };

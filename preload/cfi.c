@@ -8,9 +8,18 @@ enum { REG_FP = ARCH_DWARF_FP, REG_SP = ARCH_DWARF_SP, REG_RA = ARCH_DWARF_RA };
 
 /* Pointer encodings of .eh_frame (LSB Core 5.0, 10.5.1). */
 enum {
-    ENC_ULEB = 0x01, ENC_U2 = 0x02, ENC_U4 = 0x03, ENC_U8 = 0x04,
-    ENC_SLEB = 0x09, ENC_S2 = 0x0a, ENC_S4 = 0x0b, ENC_S8 = 0x0c,
-    ENC_PCREL = 0x10, ENC_DATAREL = 0x30, ENC_INDIRECT = 0x80, ENC_OMIT = 0xff,
+    ENC_ULEB = 0x01,
+    ENC_U2 = 0x02,
+    ENC_U4 = 0x03,
+    ENC_U8 = 0x04,
+    ENC_SLEB = 0x09,
+    ENC_S2 = 0x0a,
+    ENC_S4 = 0x0b,
+    ENC_S8 = 0x0c,
+    ENC_PCREL = 0x10,
+    ENC_DATAREL = 0x30,
+    ENC_INDIRECT = 0x80,
+    ENC_OMIT = 0xff,
 };
 
 /* --- reading ----------------------------------------------------------------------------------------------------- */

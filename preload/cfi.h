@@ -26,7 +26,7 @@ struct cfi_rule {
     uint64_t kind : 4;
     uint64_t saves_fp : 1; /* the caller's frame pointer is at the frame + 8 * fp, else it is unchanged */
     int64_t fp : 16;
-    int64_t add : 11;      /* of the DEREF kinds */
+    int64_t add : 11; /* of the DEREF kinds */
     int64_t cfa : 32;
 };
 

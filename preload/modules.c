@@ -15,8 +15,8 @@
 struct module {
     uint64_t start, end, bias, inode;
     const char *path;
-    const ElfW(Phdr) *phdr; /* our copy; NULL if this is no ELF image */
-    uint64_t frame_header; /* .eh_frame_hdr, before the bias; 0: none */
+    const ElfW(Phdr) * phdr; /* our copy; NULL if this is no ELF image */
+    uint64_t frame_header;   /* .eh_frame_hdr, before the bias; 0: none */
     uint16_t phdr_count, build_id_size;
     uint8_t build_id[32];
     uint32_t changes; /* odd while the place is being changed */
@@ -114,7 +114,7 @@ static void *arena_take(size_t size)
     return list.arena + list.arena_used - size;
 }
 
-static void read_build_id(struct module *m, const ElfW(Phdr) *p)
+static void read_build_id(struct module *m, const ElfW(Phdr) * p)
 {
     static uint8_t note[1024]; /* one thread looks at a time */
     size_t size = p->p_memsz < sizeof note ? p->p_memsz : sizeof note;
@@ -287,8 +287,7 @@ static bool look(void)
 static bool is_strange(uint64_t pc)
 {
     uint64_t page = pc >> 12;
-    return list.strange[page % STRANGE_PAGES] == page &&
-           sys_clock_ns(CLOCK_MONOTONIC) - list.looked_ns < STRANGE_NS;
+    return list.strange[page % STRANGE_PAGES] == page && sys_clock_ns(CLOCK_MONOTONIC) - list.looked_ns < STRANGE_NS;
 }
 
 static struct module *find_or_look(uint64_t pc)

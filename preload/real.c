@@ -12,14 +12,14 @@ extern const ElfW(Ehdr) own_header __asm__("__ehdr_start") __attribute__((visibi
 
 /* What looking up a name needs of one object. */
 struct object {
-    const ElfW(Sym) *symbols;
+    const ElfW(Sym) * symbols;
     const char *strings;
     const uint32_t *hash; /* DT_GNU_HASH */
     const uint16_t *versions;
 };
 
 /* The loader has added the load address to these pointers, except in objects with a read-only dynamic section. */
-static const void *dynamic_pointer(const struct link_map *map, const ElfW(Dyn) *d)
+static const void *dynamic_pointer(const struct link_map *map, const ElfW(Dyn) * d)
 {
     return (const void *)(d->d_un.d_ptr < map->l_addr ? d->d_un.d_ptr + map->l_addr : d->d_un.d_ptr);
 }
@@ -49,7 +49,7 @@ static uint32_t gnu_hash(const char *name)
 }
 
 /* A definition that new programs would be bound to: hidden versions (bit 15 of versym) are for old ones. */
-static const ElfW(Sym) *object_symbol(const struct object *o, const char *name, uint32_t hash)
+static const ElfW(Sym) * object_symbol(const struct object *o, const char *name, uint32_t hash)
 {
     const uint32_t buckets = o->hash[0], first = o->hash[1], bloom = o->hash[2];
     const uint32_t *bucket = o->hash + 4 + bloom * (sizeof(ElfW(Addr)) / 4), *chain = bucket + buckets;
@@ -121,7 +121,7 @@ static void store_pointer(void **place, void *value)
         *place = value;
 }
 
-static bool rebind_in(const struct link_map *map, const struct object *o, const ElfW(Rela) *r, size_t size,
+static bool rebind_in(const struct link_map *map, const struct object *o, const ElfW(Rela) * r, size_t size,
                       const char *name, void *replacement)
 {
     bool found = false;

@@ -14,14 +14,14 @@
 #include "tracefile.h"
 
 struct cursor {
-    uint8_t *at;    /* where the next record goes */
-    uint8_t *end;   /* end of the bytes that may be written now */
+    uint8_t *at;  /* where the next record goes */
+    uint8_t *end; /* end of the bytes that may be written now */
     struct trace_chunk *chunk;
     uint32_t slot;
-    uint32_t index; /* of the cursor: its number in the trace */
-    uint32_t owner; /* thread id, 0: free (atomic) */
+    uint32_t index;        /* of the cursor: its number in the trace */
+    uint32_t owner;        /* thread id, 0: free (atomic) */
     uint32_t owned_before; /* the thread that wrote last; 0: nobody yet */
-    void *attached; /* memory that belongs to the cursor's user, see thread.c */
+    void *attached;        /* memory that belongs to the cursor's user, see thread.c */
     struct record_coder coder;
 };
 

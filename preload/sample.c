@@ -47,9 +47,8 @@ void sample_take(struct cursor *cursor, uint64_t now)
 {
     uint64_t due = __atomic_load_n(&sample_next, __ATOMIC_RELAXED);
     struct record_sample r = { .time = now, .mono_ns = sys_clock_ns(CLOCK_MONOTONIC) };
-    if (now < due ||
-        !__atomic_compare_exchange_n(&sample_next, &due, now + SAMPLE_INTERVAL, false, __ATOMIC_RELAXED,
-                                     __ATOMIC_RELAXED))
+    if (now < due || !__atomic_compare_exchange_n(&sample_next, &due, now + SAMPLE_INTERVAL, false, __ATOMIC_RELAXED,
+                                                  __ATOMIC_RELAXED))
         return;
     if (__atomic_exchange_n(&busy, 1, __ATOMIC_ACQUIRE))
         return;

@@ -26,7 +26,7 @@ int sys_reserve(int fd, uint64_t offset, uint64_t size); /* backs a range of the
 int sys_make_dir(const char *path, int mode);
 int sys_unlink(const char *path);
 long sys_read_link(const char *path, char *buffer, size_t size); /* NUL-terminates; length or -errno */
-int sys_pipe(int fd[2], int flags); /* both ends at 100 or above where possible */
+int sys_pipe(int fd[2], int flags);                              /* both ends at 100 or above where possible */
 void sys_yield(void);
 int sys_pid(void);
 int sys_tid(void);
@@ -56,21 +56,21 @@ struct kept_file {
 
 /* A descriptor of the file: the kept one if it still is that file, else a new one. Or -errno. */
 int kept_get(struct kept_file *file);
-void kept_put(struct kept_file *file, int fd); /* when done with what kept_get gave */
+void kept_put(struct kept_file *file, int fd);   /* when done with what kept_get gave */
 void kept_adopt(struct kept_file *file, int fd); /* takes over a fresh descriptor and pins its file */
 void kept_close(struct kept_file *file);
 
 /* --- memory of the tap itself ------------------------------------------------------------------------------------ */
 
-void *sys_map(size_t size);                                        /* private and zero; NULL if there is none */
-void sys_unmap(void *address, size_t size);                        /* what sys_map gave */
+void *sys_map(size_t size);                                         /* private and zero; NULL if there is none */
+void sys_unmap(void *address, size_t size);                         /* what sys_map gave */
 void *sys_map_file(int fd, uint64_t offset, size_t size, void *at); /* shared; over `at` if not NULL; NULL on failure */
-void sys_unmap_file(void *address, size_t size);                   /* what sys_map_file gave */
-void sys_map_over(void *address, size_t size);                     /* private zero pages instead of what is there */
+void sys_unmap_file(void *address, size_t size);                    /* what sys_map_file gave */
+void sys_map_over(void *address, size_t size);                      /* private zero pages instead of what is there */
 void *sys_map_wiped(size_t size); /* private, zero in a forked child; NULL if the kernel cannot (before 4.14) */
 bool sys_protect(void *address, size_t size, int prot);
-uint64_t sys_mapped_bytes(void);                                   /* what sys_map holds now */
-uint64_t sys_resident_bytes(void);                                 /* how much of that is in memory */
+uint64_t sys_mapped_bytes(void);   /* what sys_map holds now */
+uint64_t sys_resident_bytes(void); /* how much of that is in memory */
 
 /* --- text -------------------------------------------------------------------------------------------------------- */
 

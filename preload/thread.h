@@ -10,16 +10,16 @@
 
 #include "ring.h"
 
-#define THREAD_TAGS 32u     /* depth of memtap_push */
+#define THREAD_TAGS 32u /* depth of memtap_push */
 
 struct thread {
-    uint32_t depth;         /* how many times over the thread is inside the tap */
+    uint32_t depth; /* how many times over the thread is inside the tap */
     uint32_t tid;
     struct cursor *cursor;
-    uint64_t generation;    /* of the process: differs in a forked child */
-    bool in_start;          /* what happens now happens for the tap */
-    bool ending;            /* its destructors have run: cursors are taken for one event at a time */
-    uint64_t fork_before;   /* clock when fork() was called; 0: not in fork() */
+    uint64_t generation;  /* of the process: differs in a forked child */
+    bool in_start;        /* what happens now happens for the tap */
+    bool ending;          /* its destructors have run: cursors are taken for one event at a time */
+    uint64_t fork_before; /* clock when fork() was called; 0: not in fork() */
     uint32_t tag[THREAD_TAGS];
     uint32_t tags;
 };

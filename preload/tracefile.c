@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <time.h>
 
-
 #define MONOTONIC_SHIFT 2 /* as in tracefile_now */
 #define REGION_SIZE ((uint64_t)TRACE_REGION_SLOTS * TRACE_CHUNK_SIZE)
 
@@ -98,8 +97,8 @@ bool tracefile_add_region(void)
     void *memory = sys_map_file(fd, offset, REGION_SIZE, NULL);
     kept_put(&file.kept, fd);
     struct trace_chunk *none = NULL;
-    if (!memory || !__atomic_compare_exchange_n(&file.region[n], &none, memory, false, __ATOMIC_ACQ_REL,
-                                                __ATOMIC_ACQUIRE)) {
+    if (!memory ||
+        !__atomic_compare_exchange_n(&file.region[n], &none, memory, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
         if (memory)
             sys_unmap_file(memory, REGION_SIZE);
         return memory != NULL;
@@ -126,8 +125,8 @@ bool tracefile_reserve_slot(uint32_t slot, uint32_t from, uint32_t to)
         tracefile_stop(loss_of(fd));
         return false;
     }
-    uint64_t offset = tracefile_header->regions[slot / TRACE_REGION_SLOTS] +
-                      (uint64_t)(slot % TRACE_REGION_SLOTS) * TRACE_CHUNK_SIZE;
+    uint64_t offset =
+        tracefile_header->regions[slot / TRACE_REGION_SLOTS] + (uint64_t)(slot % TRACE_REGION_SLOTS) * TRACE_CHUNK_SIZE;
     bool done = reserve(fd, offset + from, to - from);
     kept_put(&file.kept, fd);
     return done;

@@ -9,9 +9,9 @@
 #include "modules.h"
 #include "unwind.h"
 
-#define FIRST_SIZE 8192u  /* entries of the first table, each later one is twice as large */
+#define FIRST_SIZE 8192u /* entries of the first table, each later one is twice as large */
 #define TABLES 10u
-#define FULL_SHARE 2u     /* a table is full when one in so many entries is taken */
+#define FULL_SHARE 2u /* a table is full when one in so many entries is taken */
 #define PAGE ((uint64_t)4096)
 #define FAR (64 * PAGE)
 
@@ -166,7 +166,8 @@ struct registers {
 
 static bool step_by_rule(struct window *w, struct registers *r, struct cfi_rule rule)
 {
-    uint64_t frame = (rule.kind == CFI_STACK || rule.kind == CFI_DEREF_STACK ? r->sp : r->fp) + (uint64_t)(int64_t)rule.cfa;
+    uint64_t frame =
+        (rule.kind == CFI_STACK || rule.kind == CFI_DEREF_STACK ? r->sp : r->fp) + (uint64_t)(int64_t)rule.cfa;
     if (rule.kind == CFI_DEREF_STACK || rule.kind == CFI_DEREF_FRAME) {
         if (!read_word(w, frame, &frame))
             return false;

@@ -28,8 +28,8 @@ struct attribution {
     const char *component; /* a path; lives as long as the rules */
     const char *how;       /* "mapped", "read", "repacked", ...; "" if nothing is known */
     enum evidence evidence;
-    uint32_t identity;     /* how many innermost frames tell this site from others */
-    const char *module;    /* path of the first module that did not just allocate for others; "" if there is none */
+    uint32_t identity;  /* how many innermost frames tell this site from others */
+    const char *module; /* path of the first module that did not just allocate for others; "" if there is none */
 };
 
 struct rules;

@@ -38,10 +38,10 @@ struct rules {
     uint32_t boundaries, boundary_room;
     const char **pattern;
     uint32_t patterns, pattern_room;
-    khash_t(matches) *matches; /* by the address of the name, which must not be used again for another */
+    khash_t(matches) * matches; /* by the address of the name, which must not be used again for another */
     struct {
         const uint64_t *function, *module;
-    } *frame; /* of the stack that is being matched */
+    } * frame; /* of the stack that is being matched */
     uint32_t frame_room;
 };
 
@@ -141,8 +141,10 @@ static bool read_rules(struct rules *r, const char *text, const char *name, stru
         fine = read_line(r, line);
     }
     free(copy);
-    return fine || error_set(e, EXIT_TROUBLE, "%s:%u is no rule: it should read \"COMPONENT [how=HOW] : PATTERN [< "
-                                              "PATTERN ...]\"", name, number);
+    return fine || error_set(e, EXIT_TROUBLE,
+                             "%s:%u is no rule: it should read \"COMPONENT [how=HOW] : PATTERN [< "
+                             "PATTERN ...]\"",
+                             name, number);
 }
 
 static bool read_file(struct rules *r, const char *path, struct error *e)
@@ -226,7 +228,8 @@ static bool frame_matches(const struct rules *r, uint32_t frame, uint32_t patter
     return bits && (bits[pattern / 64] >> pattern % 64 & 1);
 }
 
-static bool rule_matches(const struct rules *r, const struct rule *rule, const struct symbol_stack *stack, const char *call)
+static bool rule_matches(const struct rules *r, const struct rule *rule, const struct symbol_stack *stack,
+                         const char *call)
 {
     uint32_t at = 0;
     for (uint32_t i = 0; i < rule->count; i++) {

@@ -10,7 +10,7 @@
 KHASH_MAP_INIT_STR(strings, uint32_t)
 
 struct intern {
-    khash_t(strings) *table;
+    khash_t(strings) * table;
     char **text;
     uint32_t count, room;
 };

@@ -17,7 +17,8 @@ char *memory_copy(const char *text, size_t size); /* `size` bytes and a NUL */
  * of elements it has space for.
  */
 #define array_room(array, count, room)                                                                                 \
-    ((count) < (room) ? (void)0                                                                                        \
-                      : (void)((room) = (room) ? (room) * 2 : 16, (array) = memory_resize((array), (room) * sizeof *(array))))
+    ((count) < (room)                                                                                                  \
+         ? (void)0                                                                                                     \
+         : (void)((room) = (room) ? (room)*2 : 16, (array) = memory_resize((array), (room) * sizeof *(array))))
 
 #endif

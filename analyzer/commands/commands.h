@@ -8,6 +8,8 @@ int command_leaks(int argc, char **argv);
 int command_ls(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_mark(int argc, char **argv);
+int command_pause(int argc, char **argv);
+int command_resume(int argc, char **argv);
 int command_pack(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 

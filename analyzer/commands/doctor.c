@@ -51,14 +51,18 @@ static bool check_machine(void)
     snprintf(text, sizeof text, "glibc %d.%d; the tap needs 2.28", libc_major, libc_minor);
     bad |= say(libc_major > 2 || libc_minor >= 28, true, text);
     if (uname(&u) == 0 && sscanf(u.release, "%d.%d", &major, &minor) == 2) {
-        snprintf(text, sizeof text, "Linux %d.%d; from 4.14 on forked children are noticed however they are made", major, minor);
+        snprintf(text, sizeof text, "Linux %d.%d; from 4.14 on forked children are noticed however they are made",
+                 major, minor);
         say(major > 4 || (major == 4 && minor >= 14), false, text);
     }
     bool tsc = file_says("/proc/cpuinfo", "nonstop_tsc");
-    say(tsc, false, tsc ? "the time stamp counter runs at a constant rate"
-                        : "the time stamp counter cannot be relied on: each event costs a clock system call");
+    say(tsc, false,
+        tsc ? "the time stamp counter runs at a constant rate"
+            : "the time stamp counter cannot be relied on: each event costs a clock system call");
     bool unwinder = dlopen("libunwind.so.8", RTLD_LAZY) != NULL;
-    say(unwinder, false, unwinder ? "libunwind is there" : "libunwind.so.8 is missing (apt install libunwind8): stacks will be one frame deep");
+    say(unwinder, false,
+        unwinder ? "libunwind is there"
+                 : "libunwind.so.8 is missing (apt install libunwind8): stacks will be one frame deep");
     return bad;
 }
 
@@ -73,7 +77,8 @@ static bool check_program(const struct inspection *i)
     if (i->other_machine)
         return say(false, true, "is for another processor or 32-bit: the tap is 64-bit code for this one");
     if (i->is_static)
-        bad |= say(false, true, "is linked statically: nothing can be preloaded; only children that are not static are seen");
+        bad |= say(false, true,
+                   "is linked statically: nothing can be preloaded; only children that are not static are seen");
     if (i->is_musl)
         bad |= say(false, true, "uses musl libc, which cannot load the tap (it needs glibc)");
     if (i->privileged)
@@ -87,7 +92,8 @@ static bool check_program(const struct inspection *i)
     if (i->needs_jemalloc)
         say(true, true, "uses jemalloc dynamically: its calls are seen, and memtap run records its own API as well");
     if (i->is_go)
-        say(false, false, "is a Go program: its heap shows as mappings; children and C libraries in it are seen in full");
+        say(false, false,
+            "is a Go program: its heap shows as mappings; children and C libraries in it are seen in full");
     return bad;
 }
 

@@ -15,8 +15,10 @@ struct leaks_options {
 static int read_options(struct leaks_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        { "json", no_argument, NULL, 'j' },  { "top", required_argument, NULL, 'n' },
-        { "rules", required_argument, NULL, 'r' }, { "quiet", no_argument, NULL, 'q' },
+        { "json", no_argument, NULL, 'j' },
+        { "top", required_argument, NULL, 'n' },
+        { "rules", required_argument, NULL, 'r' },
+        { "quiet", no_argument, NULL, 'q' },
         { NULL, 0, NULL, 0 },
     };
     int answer;

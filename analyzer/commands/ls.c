@@ -94,7 +94,9 @@ static void print_processes(const struct session *s, struct heap **heap, bool al
 int command_ls(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "all", no_argument, NULL, 'a' }, { "quiet", no_argument, NULL, 'q' }, { NULL, 0, NULL, 0 },
+        { "all", no_argument, NULL, 'a' },
+        { "quiet", no_argument, NULL, 'q' },
+        { NULL, 0, NULL, 0 },
     };
     struct heap_options replay = { .quiet = false };
     struct session s;

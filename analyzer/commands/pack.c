@@ -8,7 +8,6 @@
 #include "commands/command.h"
 #include "commands/commands.h"
 #include "symbols/symbols.h"
-#include "trace/pack.h"
 #include "trace/trace.h"
 
 /* Reads all events, so that every stack is known, and finds the names of all of them. */
@@ -59,7 +58,7 @@ int command_pack(int argc, char **argv)
     if (!session_open(argv[optind], &s, &e))
         return command_fail(&e);
     char *names = find_names(&s);
-    bool fine = pack_write(&s, names, name, &e);
+    bool fine = session_pack(&s, names, name, &e);
     free(names);
     session_close(&s);
     if (!fine)

@@ -44,10 +44,14 @@ static bool read_by(struct report_options *o, const char *by)
 static int read_options(struct report_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        { "at", required_argument, NULL, 'a' },    { "by", required_argument, NULL, 'b' },
-        { "top", required_argument, NULL, 'n' },   { "pid", required_argument, NULL, 'p' },
-        { "json", no_argument, NULL, 'j' },        { "rules", required_argument, NULL, 'r' },
-        { "quiet", no_argument, NULL, 'q' },       { "verbose", no_argument, NULL, 'v' },
+        { "at", required_argument, NULL, 'a' },
+        { "by", required_argument, NULL, 'b' },
+        { "top", required_argument, NULL, 'n' },
+        { "pid", required_argument, NULL, 'p' },
+        { "json", no_argument, NULL, 'j' },
+        { "rules", required_argument, NULL, 'r' },
+        { "quiet", no_argument, NULL, 'q' },
+        { "verbose", no_argument, NULL, 'v' },
         { NULL, 0, NULL, 0 },
     };
     int answer;
@@ -95,8 +99,8 @@ static bool find_moment(const struct session *s, struct heap **heap, struct heap
 {
     for (uint32_t i = 0; i < s->count; i++)
         if (heap_reached(heap[i])) {
-            *until = (struct heap_until){ .what = HEAP_UNTIL_MONO,
-                                          .event = trace_mono_ns(s->trace[i], heap_time(heap[i])) };
+            *until =
+                (struct heap_until){ .what = HEAP_UNTIL_MONO, .event = trace_mono_ns(s->trace[i], heap_time(heap[i])) };
             return true;
         }
     if (until->what == HEAP_UNTIL_MARK)

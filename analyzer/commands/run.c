@@ -13,7 +13,6 @@
 #include "commands/command.h"
 #include "commands/commands.h"
 #include "process/launch.h"
-#include "trace/control.h"
 #include "trace/trace.h"
 
 struct run_options {
@@ -26,9 +25,12 @@ struct run_options {
 static int read_options(struct run_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        { "output", required_argument, NULL, 'o' },    { "force", no_argument, NULL, 'f' },
-        { "allocator", required_argument, NULL, 'a' }, { "limit", required_argument, NULL, 'l' },
-        { "no-follow", no_argument, NULL, 'n' },       { "quiet", no_argument, NULL, 'q' },
+        { "output", required_argument, NULL, 'o' },
+        { "force", no_argument, NULL, 'f' },
+        { "allocator", required_argument, NULL, 'a' },
+        { "limit", required_argument, NULL, 'l' },
+        { "no-follow", no_argument, NULL, 'n' },
+        { "quiet", no_argument, NULL, 'q' },
         { NULL, 0, NULL, 0 },
     };
     int answer;
@@ -113,8 +115,8 @@ static void note_end(const struct session *s, pid_t pid, int status)
     for (uint32_t i = s->count; i-- > 0;)
         if (trace_info(s->trace[i])->pid == (uint32_t)pid) {
             if (trace_info(s->trace[i])->end == TRACE_END_OPEN)
-                trace_set_end(trace_path(s->trace[i]), kind, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-                              &e);
+                trace_set_end(trace_path(s->trace[i]), kind,
+                              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), &e);
             return;
         }
 }

@@ -8,7 +8,7 @@
 
 #define WINDOW 4096u /* time units, 16 to 65 us: events further apart than this are never out of order */
 
-static void put_number(khash_t(numbers) *table, uint64_t address, uint64_t number)
+static void put_number(khash_t(numbers) * table, uint64_t address, uint64_t number)
 {
     int fresh;
     khint_t k = kh_put(numbers, table, address, &fresh);

@@ -12,10 +12,9 @@
 static void apply_alloc(struct heap *h, const struct trace_event *e, uint64_t address, uint64_t size, uint64_t node,
                         uint64_t call)
 {
-    struct heap_block b = { .size = size,
-                            .time = e->time,
-                            .site = sites_find(h, node, call, false),
-                            .thread = threads_find(h, e->tid) };
+    struct heap_block b = {
+        .size = size, .time = e->time, .site = sites_find(h, node, call, false), .thread = threads_find(h, e->tid)
+    };
     blocks_add(h, address, &b);
 }
 

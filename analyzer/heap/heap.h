@@ -14,49 +14,49 @@
 
 /* A distinct stack and call that makes blocks or mappings. */
 struct heap_site {
-    uint32_t node;          /* of the trace */
-    uint32_t call;          /* enum record_call */
-    bool mapping;           /* address space, not heap */
-    bool own;               /* the tap's own memory: in no total */
+    uint32_t node; /* of the trace */
+    uint32_t call; /* enum record_call */
+    bool mapping;  /* address space, not heap */
+    bool own;      /* the tap's own memory: in no total */
     uint64_t alloc_count, alloc_bytes, free_count;
     uint64_t live_blocks, live_bytes;
-    uint64_t peak_bytes;    /* greatest live_bytes */
-    uint64_t temporary;     /* blocks freed before their thread allocated again */
+    uint64_t peak_bytes; /* greatest live_bytes */
+    uint64_t temporary;  /* blocks freed before their thread allocated again */
     uint64_t failed;
 };
 
 struct heap_block {
     uint64_t size, time;
-    uint32_t site, thread;  /* indices */
-    uint32_t tag;           /* component given by memtap_tag: a string of the trace; 0: none */
+    uint32_t site, thread; /* indices */
+    uint32_t tag;          /* component given by memtap_tag: a string of the trace; 0: none */
 };
 
 /* A piece of address space with one origin. */
 struct heap_mapping {
     uint64_t start, end, time, offset;
     uint32_t site, thread, tag;
-    uint32_t file;          /* string of the trace; 0: anonymous */
-    uint32_t prot, flags;   /* as in mmap; prot 0: reserved, not counted as mapped */
+    uint32_t file;        /* string of the trace; 0: anonymous */
+    uint32_t prot, flags; /* as in mmap; prot 0: reserved, not counted as mapped */
 };
 
 struct heap_thread {
     uint32_t tid;
     uint64_t alloc_count, alloc_bytes, free_count, live_blocks, live_bytes;
-    uint64_t last_address;  /* of its latest allocation */
+    uint64_t last_address; /* of its latest allocation */
 };
 
 struct heap_totals {
     uint64_t alloc_count, alloc_bytes, free_count; /* heap calls: malloc and its family */
     uint64_t live_blocks, live_bytes;
-    uint64_t peak_bytes, peak_event;               /* greatest live_bytes, and the number of the event that made it */
+    uint64_t peak_bytes, peak_event; /* greatest live_bytes, and the number of the event that made it */
     uint64_t temporary;
     uint64_t failed_allocs;
     uint64_t mapped_bytes, mapped_peak, reserved_bytes;
-    uint64_t unmatched_frees;                      /* frees of blocks that nobody allocated */
-    uint64_t repaired;                             /* events of one address that came in the wrong order */
-    uint64_t inherited_blocks, inherited_bytes;    /* forked child: still there of the parent's heap */
-    uint64_t own_bytes;                            /* what the loader allocated for the tap */
-    uint64_t histogram[65];                        /* allocations by size: [i] counts sizes of i bits */
+    uint64_t unmatched_frees;                   /* frees of blocks that nobody allocated */
+    uint64_t repaired;                          /* events of one address that came in the wrong order */
+    uint64_t inherited_blocks, inherited_bytes; /* forked child: still there of the parent's heap */
+    uint64_t own_bytes;                         /* what the loader allocated for the tap */
+    uint64_t histogram[65];                     /* allocations by size: [i] counts sizes of i bits */
 };
 
 struct heap_sample {
@@ -77,7 +77,7 @@ struct heap_request {
 /* Where replay stops. */
 struct heap_until {
     enum { HEAP_UNTIL_END, HEAP_UNTIL_EVENT, HEAP_UNTIL_MARK, HEAP_UNTIL_REQUEST, HEAP_UNTIL_MONO } what;
-    uint64_t event;   /* number of the last event to apply; number of the request; CLOCK_MONOTONIC ns */
+    uint64_t event; /* number of the last event to apply; number of the request; CLOCK_MONOTONIC ns */
     const char *mark;
 };
 
@@ -85,12 +85,12 @@ struct heap;
 
 struct heap_options {
     struct heap_until until;
-    bool peak;            /* stop each process at its peak instead, as an earlier replay has */
-    struct heap **found;  /* found it */
+    bool peak;           /* stop each process at its peak instead, as an earlier replay has */
+    struct heap **found; /* found it */
     /* Called before each event of the session's trace `number` is applied; or NULL. leaks/ cuts slices with it. */
     void (*before_event)(void *context, uint32_t number, const struct heap *h, const struct trace_event *e);
     void *context;
-    bool quiet;           /* no progress */
+    bool quiet; /* no progress */
 };
 
 /* Replays all traces of a session; heap[i] belongs to session->trace[i]. Free each with heap_free. */

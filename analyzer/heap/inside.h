@@ -7,7 +7,7 @@
 #include "heap/heap.h"
 
 /* Addresses are multiples of 16, mostly: spread them (2^64 / golden ratio). */
-#define heap_hash(key) ((khint_t)((key) * 0x9e3779b97f4a7c15ull >> 32))
+#define heap_hash(key) ((khint_t)((key)*0x9e3779b97f4a7c15ull >> 32))
 #define heap_same(a, b) ((a) == (b))
 KHASH_INIT(blocks, khint64_t, struct heap_block, 1, heap_hash, heap_same)
 KHASH_INIT(numbers, khint64_t, uint64_t, 1, heap_hash, heap_same)
@@ -36,15 +36,15 @@ struct heap {
     uint64_t events, time, reserved;
     bool reached;
 
-    khash_t(blocks) *blocks;
-    khash_t(numbers) *early;     /* addresses freed while nothing was there -> place in unknown */
-    khash_t(numbers) *displaced; /* addresses given out again before they were freed -> when */
+    khash_t(blocks) * blocks;
+    khash_t(numbers) * early;     /* addresses freed while nothing was there -> place in unknown */
+    khash_t(numbers) * displaced; /* addresses given out again before they were freed -> when */
 
-    khash_t(sites) *site_index; /* node and call -> place */
+    khash_t(sites) * site_index; /* node and call -> place */
     struct heap_site *site;
     uint32_t sites, site_room;
 
-    khash_t(threads) *thread_index;
+    khash_t(threads) * thread_index;
     struct heap_thread *thread;
     uint32_t threads, thread_room, last_thread;
 

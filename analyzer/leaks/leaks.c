@@ -12,8 +12,8 @@ struct watcher {
     const struct heap *heap;
     struct leaks_row *row; /* by site of the heap */
     uint32_t rows;
-    unsigned slice;        /* the one that is going on */
-    bool counted;          /* the survivors, at the end of the last slice */
+    unsigned slice; /* the one that is going on */
+    bool counted;   /* the survivors, at the end of the last slice */
 };
 
 /* --- live bytes at the end of each slice -------------------------------------------------------------------------- */

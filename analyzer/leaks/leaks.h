@@ -26,22 +26,22 @@ enum leaks_verdict {
 
 /* What the run is measured by. */
 struct leaks_exposure {
-    const char *source, *unit; /* "requests marked by the target", "request"; "time", "second" */
-    uint64_t count;            /* units in the whole run */
-    uint64_t judged;           /* units in the judged slices */
-    uint64_t judged_ns;        /* how long these took */
-    uint64_t end[LEAKS_SLICES + 1];      /* trace clock: slice i lasts from end[i] to end[i + 1] */
-    double units[LEAKS_SLICES];          /* in each slice */
+    const char *source, *unit;      /* "requests marked by the target", "request"; "time", "second" */
+    uint64_t count;                 /* units in the whole run */
+    uint64_t judged;                /* units in the judged slices */
+    uint64_t judged_ns;             /* how long these took */
+    uint64_t end[LEAKS_SLICES + 1]; /* trace clock: slice i lasts from end[i] to end[i + 1] */
+    double units[LEAKS_SLICES];     /* in each slice */
 };
 
 struct leaks_row {
     enum leaks_verdict verdict;
     const char *component, *how;
-    uint64_t id;                         /* symbols_stack_id of the site */
-    uint32_t site;                       /* of the heap, one of those with this id; HEAP_NO_SITE: a component's sum */
+    uint64_t id;   /* symbols_stack_id of the site */
+    uint32_t site; /* of the heap, one of those with this id; HEAP_NO_SITE: a component's sum */
     uint64_t live_bytes, live_blocks;
     uint64_t survivors[LEAKS_SLICES], survivor_bytes[LEAKS_SLICES];
-    int64_t live_at[LEAKS_SLICES];       /* bytes at the end of each slice */
+    int64_t live_at[LEAKS_SLICES]; /* bytes at the end of each slice */
     double bytes_per_unit, bytes_per_hour;
 };
 
@@ -49,8 +49,8 @@ struct leaks_row {
 struct leaks {
     const struct trace *trace;
     struct leaks_exposure exposure;
-    bool judged;                         /* false: too little exposure */
-    struct leaks_row *site;              /* growing ones first, by growth */
+    bool judged;            /* false: too little exposure */
+    struct leaks_row *site; /* growing ones first, by growth */
     uint32_t sites;
     struct leaks_row *component;
     uint32_t components;

@@ -8,7 +8,7 @@
 #include "base/error.h"
 
 struct inspection {
-    char path[PATH_MAX];        /* of the program itself; for a script, of its interpreter */
+    char path[PATH_MAX]; /* of the program itself; for a script, of its interpreter */
     bool is_script;
     bool is_elf, other_machine; /* other_machine: not for this processor, or not 64-bit */
     bool is_static;             /* no dynamic loader: nothing can be preloaded */

@@ -33,8 +33,10 @@ bool launch_find_tap(const char *name, char *path, struct error *e)
         if (realpath(candidate, path))
             return true;
     }
-    return error_set(e, EXIT_RUN_FAILED, "cannot find %s beside memtap (%s) or in ../lib/memtap; "
-                                         "set MEMTAP_LIBRARY to its path", name, self);
+    return error_set(e, EXIT_RUN_FAILED,
+                     "cannot find %s beside memtap (%s) or in ../lib/memtap; "
+                     "set MEMTAP_LIBRARY to its path",
+                     name, self);
 }
 
 /* --- starting ---------------------------------------------------------------------------------------------------- */

@@ -9,12 +9,12 @@
 #include "base/error.h"
 
 struct launch {
-    char **argv;           /* of the program, ends with NULL */
-    const char *session;   /* absolute path of the session directory */
-    const char *allocator; /* path of a library that is to serve malloc behind the tap, or NULL */
+    char **argv;            /* of the program, ends with NULL */
+    const char *session;    /* absolute path of the session directory */
+    const char *allocator;  /* path of a library that is to serve malloc behind the tap, or NULL */
     bool with_jemalloc_api; /* adds the second object of the tap */
-    uint64_t limit;        /* bytes of one trace; 0: the tap's own default */
-    bool only_first;       /* children are not recorded */
+    uint64_t limit;         /* bytes of one trace; 0: the tap's own default */
+    bool only_first;        /* children are not recorded */
 };
 
 /* The tap's library, wherever this program was installed or built. `path` has PATH_MAX bytes. */

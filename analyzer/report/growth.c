@@ -44,7 +44,8 @@ static void stack_line(const struct growth *g, uint32_t process, const struct le
     symbols_stack(g->symbols, g->session->trace[process], heap_site(g->heap[process], row->site)->node, &stack);
     for (uint32_t i = 0; i < stack.count && shown < SHOWN_FRAMES && used + 4 < size; i++) {
         const struct symbol_frame *f = stack.frame[i];
-        if (!f->function || !*f->module || strncmp(f->function, "operator new", 12) == 0 || strncmp(f->function, "std::", 5) == 0)
+        if (!f->function || !*f->module || strncmp(f->function, "operator new", 12) == 0 ||
+            strncmp(f->function, "std::", 5) == 0)
             continue;
         used += (size_t)snprintf(text + used, size - used, "%s%s", shown ? " < " : "",
                                  symbols_shorten(f->function, name, sizeof name));
@@ -106,8 +107,10 @@ static void print_headline(const struct growth *g, uint32_t process, FILE *out)
                 l->exposure.unit, units_change(day, per_day(l->bytes_per_hour)));
     else
         fprintf(out, "STEADY: nothing grows with the %ss\n", l->exposure.unit);
-    fprintf(out, "judged on %" PRIu64 " of %" PRIu64 " %ss (%s), in %u slices; the first is warm-up, the last too "
-                 "young\n", l->exposure.judged, l->exposure.count, l->exposure.unit, l->exposure.source, LEAKS_SLICES);
+    fprintf(out,
+            "judged on %" PRIu64 " of %" PRIu64 " %ss (%s), in %u slices; the first is warm-up, the last too "
+            "young\n",
+            l->exposure.judged, l->exposure.count, l->exposure.unit, l->exposure.source, LEAKS_SLICES);
 }
 
 static void print_components(const struct leaks *l, const struct report_style *style, FILE *out)

@@ -10,7 +10,7 @@
 /* What the printers need beside the verdicts. */
 struct growth {
     const struct session *session;
-    const struct leaks *leaks;   /* one for each trace of the session */
+    const struct leaks *leaks; /* one for each trace of the session */
     struct heap **heap;
     struct symbols *symbols;
 };

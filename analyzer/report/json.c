@@ -45,17 +45,17 @@ static json_t *totals_json(const struct summary *s)
     uint64_t lost = 0;
     for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
         lost += s->losses[cause];
-    json_t *o = json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "alloc_count", number(t->alloc_count), "alloc_bytes",
-                          number(t->alloc_bytes), "free_count", number(t->free_count), "live_blocks",
-                          number(t->live_blocks), "live_bytes", number(t->live_bytes), "peak_bytes",
-                          number(t->peak_bytes), "mapped_bytes", number(t->mapped_bytes), "lost_events", number(lost),
-                          "unmatched_frees", number(t->unmatched_frees));
-    json_t *more = json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o s:n s:n}", "rss_anon", number(s->sample.rss_anon),
-                             "rss_file", number(s->sample.rss_file), "rss_shmem", number(s->sample.rss_shmem), "swap",
-                             number(s->sample.swap), "temporary", number(t->temporary), "failed_allocs",
-                             number(t->failed_allocs), "reserved_bytes", number(t->reserved_bytes), "repaired_events",
-                             number(t->repaired), "inherited_bytes", number(t->inherited_bytes), "explained_share",
-                             "unexplained_bytes");
+    json_t *o =
+        json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "alloc_count", number(t->alloc_count), "alloc_bytes",
+                  number(t->alloc_bytes), "free_count", number(t->free_count), "live_blocks", number(t->live_blocks),
+                  "live_bytes", number(t->live_bytes), "peak_bytes", number(t->peak_bytes), "mapped_bytes",
+                  number(t->mapped_bytes), "lost_events", number(lost), "unmatched_frees", number(t->unmatched_frees));
+    json_t *more =
+        json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o s:n s:n}", "rss_anon", number(s->sample.rss_anon), "rss_file",
+                  number(s->sample.rss_file), "rss_shmem", number(s->sample.rss_shmem), "swap", number(s->sample.swap),
+                  "temporary", number(t->temporary), "failed_allocs", number(t->failed_allocs), "reserved_bytes",
+                  number(t->reserved_bytes), "repaired_events", number(t->repaired), "inherited_bytes",
+                  number(t->inherited_bytes), "explained_share", "unexplained_bytes");
     json_object_update(o, more);
     json_decref(more);
     return o;
@@ -134,8 +134,9 @@ static json_t *histogram_json(const struct summary *s)
     json_t *list = json_array();
     for (unsigned bits = 0; bits < 65; bits++)
         if (s->totals.histogram[bits])
-            json_array_append_new(list, json_pack("{s:o s:o}", "up_to", number(bits < 63 ? (1ull << bits) - 1 : INT64_MAX),
-                                                  "count", number(s->totals.histogram[bits])));
+            json_array_append_new(list,
+                                  json_pack("{s:o s:o}", "up_to", number(bits < 63 ? (1ull << bits) - 1 : INT64_MAX),
+                                            "count", number(s->totals.histogram[bits])));
     return list;
 }
 

@@ -16,51 +16,51 @@ struct summary_process {
     const struct trace_info *info;
     const struct trace_health *health;
     struct heap_totals totals;
-    struct heap_sample sample;   /* the last one; all zero if there is none */
+    struct heap_sample sample; /* the last one; all zero if there is none */
     bool has_sample;
-    const char *role;            /* "main", "child" (a program of its own), "fork" */
-    uint64_t start_ns, end_ns;   /* since the start of the session */
+    const char *role;          /* "main", "child" (a program of its own), "fork" */
+    uint64_t start_ns, end_ns; /* since the start of the session */
 };
 
 struct summary_component {
     const char *path, *how;
-    uint64_t allocated;          /* live heap blocks and mappings */
+    uint64_t allocated; /* live heap blocks and mappings */
     uint64_t blocks;
     uint64_t evidence[EVIDENCE_COUNT]; /* allocated, by what decided */
 };
 
 struct summary_site {
-    uint64_t id;                 /* hash of the call and the stack: the same in other runs of the same build */
+    uint64_t id; /* hash of the call and the stack: the same in other runs of the same build */
     const char *component, *how, *call;
-    const char *module;          /* path; see struct attribution */
+    const char *module; /* path; see struct attribution */
     enum evidence evidence;
     bool mapping;
     uint64_t alloc_count, alloc_bytes, live_blocks, live_bytes, peak_bytes, temporary, failed;
-    struct symbol_frame *frame;  /* innermost first */
+    struct symbol_frame *frame; /* innermost first */
     uint32_t frames;
 };
 
-struct summary_group {           /* a module or a thread */
+struct summary_group { /* a module or a thread */
     const char *name;
-    uint32_t pid, tid;           /* of a thread */
+    uint32_t pid, tid; /* of a thread */
     uint64_t alloc_count, alloc_bytes, live_blocks, live_bytes;
 };
 
 struct summary {
     const char *session;
-    char at[80];                 /* "end", "peak", "mark NAME", "request N" */
-    struct heap_totals totals;   /* sums over the processes */
+    char at[80];               /* "end", "peak", "mark NAME", "request N" */
+    struct heap_totals totals; /* sums over the processes */
     struct heap_sample sample;
-    uint64_t duration_ns;        /* from the first start to the last end */
+    uint64_t duration_ns; /* from the first start to the last end */
     uint64_t losses[TRACE_LOSS_COUNT], damaged_chunks, missing_chunks, bad_records;
     uint64_t own_anonymous, own_ring; /* the tap's own memory */
     uint64_t frames_asked, frames_named;
-    uint64_t backing;            /* mapped by an allocator that runs behind the tap: its blocks are counted, not this */
+    uint64_t backing; /* mapped by an allocator that runs behind the tap: its blocks are counted, not this */
     struct summary_process *process;
     uint32_t processes;
     struct summary_component *component; /* by path */
     uint32_t components, component_room;
-    struct summary_site *site;   /* by live bytes, largest first */
+    struct summary_site *site; /* by live bytes, largest first */
     uint32_t sites, site_room;
     struct summary_group *module, *thread; /* by live bytes, largest first */
     uint32_t modules, module_room, threads, thread_room;
@@ -78,8 +78,8 @@ enum report_by { REPORT_BY_COMPONENT, REPORT_BY_SITE, REPORT_BY_MODULE, REPORT_B
 
 struct report_style {
     enum report_by by;
-    uint32_t top;    /* most rows, and sites in JSON */
-    uint32_t width;  /* columns */
+    uint32_t top;   /* most rows, and sites in JSON */
+    uint32_t width; /* columns */
     bool color, verbose;
 };
 

@@ -80,7 +80,8 @@ static const char *symbol_name(const struct elf_module *m, GElf_Addr address)
     }
     for (int tries = 0; low-- > 0 && tries < 8; tries++)
         if (address < m->function[low].end) {
-            while (low > 0 && m->function[low - 1].start == m->function[low].start && address < m->function[low - 1].end)
+            while (low > 0 && m->function[low - 1].start == m->function[low].start &&
+                   address < m->function[low - 1].end)
                 low--;
             return m->function[low].name;
         }

@@ -9,8 +9,8 @@
 #include "symbols/symbols.h"
 
 struct module {
-    char *key;        /* "BUILD-ID PATH" */
-    const char *path; /* the part of the key behind the blank */
+    char *key;              /* "BUILD-ID PATH" */
+    const char *path;       /* the part of the key behind the blank */
     struct elf_module *elf; /* NULL: no names */
 };
 
@@ -26,13 +26,13 @@ KHASH_MAP_INIT_INT64(places, struct place)
 
 struct symbols {
     struct intern *text;
-    khash_t(modules) *module_index;
+    khash_t(modules) * module_index;
     struct module *module;
     uint32_t modules, module_room;
-    khash_t(places) *places;
-    uint64_t asked, named;      /* places that a trace asked for */
-    const struct trace *trace;  /* whose modules have these numbers: */
-    uint32_t *number;           /* by the module's number in the trace; 0: not looked up yet, else number + 1 */
+    khash_t(places) * places;
+    uint64_t asked, named;     /* places that a trace asked for */
+    const struct trace *trace; /* whose modules have these numbers: */
+    uint32_t *number;          /* by the module's number in the trace; 0: not looked up yet, else number + 1 */
     uint32_t numbers;
 };
 

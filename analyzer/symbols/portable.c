@@ -73,10 +73,10 @@ void symbols_import(struct symbols *s, const char *text)
 {
     json_t *root = text ? json_loads(text, 0, NULL) : NULL, *places, *frames;
     const char *key, *offset;
-    json_object_foreach(root, key, places) {
+    json_object_foreach(root, key, places)
+    {
         uint32_t module = symbols_add_module(s, key, NULL);
-        json_object_foreach(places, offset, frames)
-            import_place(s, module, offset, frames);
+        json_object_foreach(places, offset, frames) import_place(s, module, offset, frames);
     }
     json_decref(root);
 }

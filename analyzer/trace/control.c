@@ -1,5 +1,5 @@
-/* control.c: see control.h. */
-#include "trace/control.h"
+/* control.c: what the command line writes into a trace. Access is the permission of the file. See trace.h. */
+#include "trace/trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,8 @@
 #if defined(__x86_64__)
 #include <x86intrin.h>
 #endif
+
+#define LONGEST_NAME 1024u
 
 /* --- a live header ----------------------------------------------------------------------------------------------- */
 
@@ -83,26 +85,46 @@ static bool append(int fd, struct trace_header *h, struct trace_chunk *c, const 
     return pwrite(fd, entry, sizeof *c + c->stored, (off_t)offset) == (ssize_t)(sizeof *c + c->stored);
 }
 
+/* Appends one record of a plain kind, whose first field is the time: now. */
+static bool append_record(int fd, struct trace_header *h, enum record_kind kind, uint64_t *time, const char *text)
+{
+    struct trace_chunk c = { .time = trace_now(h), .mono_ns = monotonic_ns(), .tid = (uint32_t)getpid() };
+    struct record_coder coder;
+    uint8_t payload[2048];
+    *time = c.time;
+    record_coder_begin(&coder, c.time);
+    uint8_t *end = record_put_plain(&coder, payload, kind, time, text, strlen(text), NULL, 0);
+    c.committed = (uint32_t)(end - payload);
+    return append(fd, h, &c, payload);
+}
+
 bool trace_mark(const char *path, const char *name, double value, struct error *e)
 {
     int fd;
-    uint8_t payload[2048];
-    size_t length = strlen(name);
+    struct record_mark mark;
+    if (strlen(name) > LONGEST_NAME)
+        return error_set(e, EXIT_TROUBLE, "the name of a mark may have %u bytes, and this one has %zu", LONGEST_NAME,
+                         strlen(name));
     struct trace_header *h = map_header(path, &fd, e);
     if (!h)
         return false;
-    if (length > 1024) {
-        unmap_header(h, fd);
-        return error_set(e, EXIT_TROUBLE, "the name of a mark may have 1,024 bytes, and this one has %zu", length);
-    }
-    struct record_coder coder;
-    struct trace_chunk c = { .time = trace_now(h), .mono_ns = monotonic_ns(), .tid = (uint32_t)getpid() };
-    struct record_mark mark = { .time = c.time };
     memcpy(&mark.value, &value, sizeof value);
-    record_coder_begin(&coder, c.time);
-    uint8_t *end = record_put_plain(&coder, payload, RECORD_MARK, &mark.time, name, length, NULL, 0);
-    c.committed = (uint32_t)(end - payload);
-    bool fine = append(fd, h, &c, payload);
+    bool fine = append_record(fd, h, RECORD_MARK, &mark.time, name);
+    if (!fine)
+        error_set(e, EXIT_TROUBLE, "cannot append to the trace %s: %s", path, strerror(errno));
+    unmap_header(h, fd);
+    return fine;
+}
+
+bool trace_pause(const char *path, bool pause, struct error *e)
+{
+    int fd;
+    struct record_pause r = { .on = pause };
+    struct trace_header *h = map_header(path, &fd, e);
+    if (!h)
+        return false;
+    __atomic_store_n(&h->control.pause, pause, __ATOMIC_RELAXED);
+    bool fine = append_record(fd, h, RECORD_PAUSE, &r.time, "");
     if (!fine)
         error_set(e, EXIT_TROUBLE, "cannot append to the trace %s: %s", path, strerror(errno));
     unmap_header(h, fd);

@@ -14,10 +14,10 @@ struct definitions {
     struct thread_entry {
         uint32_t tid;
         char name[17];
-    } *thread;
+    } * thread;
     uint32_t threads, thread_room;
-    void *thread_index;   /* khash: tid -> place in thread */
-    uint64_t most_ids;    /* greater numbers cannot be honest */
+    void *thread_index; /* khash: tid -> place in thread */
+    uint64_t most_ids;  /* greater numbers cannot be honest */
 };
 
 /* `bytes`: size of all records of the trace, which bounds what they can define. */

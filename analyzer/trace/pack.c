@@ -93,8 +93,8 @@ static void write_chunk(struct section_writer *w, const struct source *s, const 
                                 .mono_ns = c->mono_ns };
     if (!source_load(s, c, payload))
         return; /* stays missing */
-    head.checksum = XXH3_64bits_withSeed(payload, c->committed,
-                                         XXH3_64bits(&head, offsetof(struct trace_chunk, checksum)));
+    head.checksum =
+        XXH3_64bits_withSeed(payload, c->committed, XXH3_64bits(&head, offsetof(struct trace_chunk, checksum)));
     compress(w, &head, sizeof head, ZSTD_e_continue);
     compress(w, payload, c->committed, ZSTD_e_continue);
     compress(w, zeros, (TRACE_LOG_ALIGN - (sizeof head + c->committed) % TRACE_LOG_ALIGN) % TRACE_LOG_ALIGN,
@@ -120,7 +120,7 @@ static void write_trace(struct section_writer *w, const struct trace *t)
     free(h);
 }
 
-bool pack_write(const struct session *s, const char *symbols, const char *path, struct error *e)
+bool session_pack(const struct session *s, const char *symbols, const char *path, struct error *e)
 {
     struct pack_head head = { PACK_MAGIC, PACK_VERSION, 0 };
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

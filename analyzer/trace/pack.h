@@ -1,5 +1,5 @@
 /*
- * pack.h: a session in one compressed file. Inside trace/, but for pack_write.
+ * pack.h: a session in one compressed file. Inside trace/; session_pack writes it.
  *
  *   "MTAPPACK", version, then sections: kind, length of the name, bytes before and after compression, XXH3 of the stored
  *   bytes, the name, the stored bytes (a zstd frame). A trace's section holds a trace file whose ring is empty; the
@@ -9,9 +9,6 @@
 #define TRACE_PACK_H
 
 #include "trace/trace.h"
-
-/* Writes the session to a new file, with `symbols` as its section of symbols. Removes what it began if that fails. */
-bool pack_write(const struct session *s, const char *symbols, const char *path, struct error *e);
 
 /* Whether the file is a packed session. */
 bool pack_is(const char *path);

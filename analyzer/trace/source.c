@@ -192,7 +192,8 @@ static int by_sequence(const void *a, const void *b)
     const struct chunk_ref *x = a, *y = b;
     if (x->sequence != y->sequence)
         return x->sequence < y->sequence ? -1 : 1;
-    return x->committed != y->committed ? (x->committed > y->committed ? -1 : 1) : (y->memory != NULL) - (x->memory != NULL);
+    return x->committed != y->committed ? (x->committed > y->committed ? -1 : 1)
+                                        : (y->memory != NULL) - (x->memory != NULL);
 }
 
 static int by_cursor(const void *a, const void *b)

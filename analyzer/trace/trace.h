@@ -17,9 +17,9 @@
 /* What the header says of the process, checked and ready to print. Texts live as long as the trace. */
 struct trace_info {
     uint32_t pid, ppid, uid;
-    bool forked;            /* a child without exec: it began with its parent's heap */
-    const char *parent;     /* forked: file name of the parent's trace */
-    const char *name;       /* last part of the executable's path */
+    bool forked;        /* a child without exec: it began with its parent's heap */
+    const char *parent; /* forked: file name of the parent's trace */
+    const char *name;   /* last part of the executable's path */
     const char *executable, *host, *version;
     uint32_t argc;
     const char *const *argv;
@@ -29,13 +29,13 @@ struct trace_info {
     uint64_t tap_start, tap_end;
     enum trace_end end;
     int end_status;
-    bool running;           /* the process is alive, on this machine */
-    uint32_t shortfall;     /* enum trace_shortfall */
-    int stopped;            /* enum trace_loss that ended the recording early, or -1 */
+    bool running;       /* the process is alive, on this machine */
+    uint32_t shortfall; /* enum trace_shortfall */
+    int stopped;        /* enum trace_loss that ended the recording early, or -1 */
     uint64_t losses[TRACE_LOSS_COUNT];
-    const char *warnings;   /* about settings, one sentence a line */
+    const char *warnings;             /* about settings, one sentence a line */
     uint64_t own_bytes, own_resident; /* the tap's private memory */
-    uint64_t ring_bytes;    /* its ring, shared with the file */
+    uint64_t ring_bytes;              /* its ring, shared with the file */
 };
 
 /* What was wrong with the bytes. Grows while events are read. */
@@ -85,12 +85,12 @@ struct trace_thread {
     const char *name;
 };
 
-const struct trace_node *trace_node(const struct trace *t, uint32_t id);       /* NULL if there is none */
-const struct trace_module *trace_module(const struct trace *t, uint32_t id);   /* NULL if there is none */
-const char *trace_string(const struct trace *t, uint32_t id);                  /* NULL if there is none */
-uint32_t trace_node_count(const struct trace *t);                              /* one more than the greatest number */
+const struct trace_node *trace_node(const struct trace *t, uint32_t id);     /* NULL if there is none */
+const struct trace_module *trace_module(const struct trace *t, uint32_t id); /* NULL if there is none */
+const char *trace_string(const struct trace *t, uint32_t id);                /* NULL if there is none */
+uint32_t trace_node_count(const struct trace *t);                            /* one more than the greatest number */
 uint32_t trace_module_count(const struct trace *t);
-const char *trace_thread_name(const struct trace *t, uint32_t tid);            /* "" if there is none */
+const char *trace_thread_name(const struct trace *t, uint32_t tid); /* "" if there is none */
 
 /* The text of an enum record_call: "malloc", "mmap". */
 const char *trace_call_name(uint32_t call);
@@ -123,12 +123,27 @@ struct session {
     char *path;
     struct trace **trace; /* in the order of their start */
     uint32_t count;
-    char *symbols;        /* packed session: names found when it was packed, for symbols_import; else NULL */
+    char *symbols; /* packed session: names found when it was packed, for symbols_import; else NULL */
 };
 
 /* Opens a session directory, a single trace, or a packed session. Traces that cannot be read are left out if others
  * can; `e` holds the first reason then too (e->code is 0 if there was none). */
 bool session_open(const char *path, struct session *s, struct error *e);
 void session_close(struct session *s);
+
+/* Writes the session to a new file, compressed, with `symbols` (the text of symbols_export) as a part of it. Removes
+ * what it began if that fails. */
+bool session_pack(const struct session *s, const char *symbols, const char *path, struct error *e);
+
+/* --- what the command line writes into a trace, also while the process runs --------------------------------------- */
+
+/* Appends a mark with the present time, as memtap_mark of memtap.h would. */
+bool trace_mark(const char *path, const char *name, double value, struct error *e);
+
+/* Stops recording, or goes on: what happens between the two is counted as lost. */
+bool trace_pause(const char *path, bool pause, struct error *e);
+
+/* Says how the process ended, if its tap could not (killed, crashed). `kind` and `status` as in trace_status. */
+bool trace_set_end(const char *path, enum trace_end kind, int status, struct error *e);
 
 #endif

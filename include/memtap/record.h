@@ -44,7 +44,7 @@ enum record_call {
 #define RECORD_CALL_NAME(name, text) RECORD_CALL_##name,
     RECORD_CALLS(RECORD_CALL_NAME)
 #undef RECORD_CALL_NAME
-    RECORD_CALL_COUNT
+        RECORD_CALL_COUNT
 };
 
 /* Node 0 stands for "no stack"; node 1 for the tap itself: memory that it, or libunwind on its behalf, took. */
@@ -62,25 +62,26 @@ enum record_call {
 #define RECORD_FIELDS_ALLOC(F) F(time) F(address) F(size) F(node) F(call)
 #define RECORD_FIELDS_FREE(F) F(time) F(address) /* stamped before the real call */
 #define RECORD_FIELDS_REALLOC(F) F(time) F(took) F(old) F(address) F(size) F(node) F(call)
-#define RECORD_FIELDS_THREAD(F) F(time) F(tid)                         /* who writes from here on; text: its name */
+#define RECORD_FIELDS_THREAD(F) F(time) F(tid) /* who writes from here on; text: its name */
 #define RECORD_FIELDS_MODULE(F) F(time) F(id) F(start) F(end) F(bias) F(build_id_size) /* text: build-id, path */
-#define RECORD_FIELDS_NODE(F) F(id) F(parent) F(module) F(value)       /* value: pc - bias; pc where module is 0 */
-#define RECORD_FIELDS_STRING(F) F(id)                                  /* text: the string */
+#define RECORD_FIELDS_NODE(F) F(id) F(parent) F(module) F(value) /* value: pc - bias; pc where module is 0 */
+#define RECORD_FIELDS_STRING(F) F(id)                            /* text: the string */
 #define RECORD_FIELDS_ALLOC_FAILED(F) F(time) F(size) F(node) F(call)
 #define RECORD_FIELDS_MAP(F) F(time) F(took) F(address) F(size) F(node) F(call) F(prot) F(flags) F(offset) F(file)
 #define RECORD_FIELDS_UNMAP(F) F(time) F(took) F(address) F(size) F(call)
 #define RECORD_FIELDS_REMAP(F) F(time) F(took) F(old) F(old_size) F(address) F(size) F(node) F(flags)
-#define RECORD_FIELDS_BREAK(F) F(time) F(took) F(old) F(address) F(node) F(call) /* program break: from old to address */
+#define RECORD_FIELDS_BREAK(F)                                                                                         \
+    F(time) F(took) F(old) F(address) F(node) F(call) /* program break: from old to address */
 #define RECORD_FIELDS_ADVISE(F) F(time) F(address) F(size) F(advice)
 #define RECORD_FIELDS_LOCK(F) F(time) F(address) F(size)
 #define RECORD_FIELDS_TRIM(F) F(time) F(took) F(pad) F(released)
 #define RECORD_FIELDS_FORK(F) F(time) F(took) F(pid)
 #define RECORD_FIELDS_SAMPLE(F) F(time) F(mono_ns) F(rss_anon) F(rss_file) F(rss_shmem) F(swap) F(own) F(threads)
-#define RECORD_FIELDS_MARK(F) F(time) F(value)                         /* value: bits of a double; text: the name */
+#define RECORD_FIELDS_MARK(F) F(time) F(value) /* value: bits of a double; text: the name */
 #define RECORD_FIELDS_REQUEST_BEGIN(F) F(time) F(id)
 #define RECORD_FIELDS_REQUEST_END(F) F(time) F(id) F(units)
-#define RECORD_FIELDS_TAG(F) F(time) F(address) F(string)              /* this block belongs to that component */
-#define RECORD_FIELDS_PAUSE(F) F(time) F(on)                           /* 1: nothing is recorded from here, 0: again */
+#define RECORD_FIELDS_TAG(F) F(time) F(address) F(string) /* this block belongs to that component */
+#define RECORD_FIELDS_PAUSE(F) F(time) F(on)              /* 1: nothing is recorded from here, 0: again */
 
 /* Every kind: its tag, its names, and whether the first field is a time. Tags never change their meaning. */
 #define RECORD_KINDS(R)                                                                                                \
@@ -115,7 +116,10 @@ enum record_kind {
 
 #define RECORD_FIELD_MEMBER(name) uint64_t name;
 #define RECORD_FIELD_ONE(name) +1
-#define RECORD_STRUCT(tag, NAME, name, timed) struct record_##name { RECORD_FIELDS_##NAME(RECORD_FIELD_MEMBER) };
+#define RECORD_STRUCT(tag, NAME, name, timed)                                                                          \
+    struct record_##name {                                                                                             \
+        RECORD_FIELDS_##NAME(RECORD_FIELD_MEMBER)                                                                      \
+    };
 RECORD_KINDS(RECORD_STRUCT)
 #undef RECORD_STRUCT
 
@@ -196,7 +200,8 @@ static inline unsigned record_address_slot(uint64_t address)
 }
 
 /* Sets *tag |= hit when the address is remembered. Distances are mostly multiples of 16: the low bit says which. */
-static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag, uint8_t hit)
+static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
+                                          uint8_t hit)
 {
     unsigned slot = record_address_slot(address);
     if (c->addresses[slot] == address) {
@@ -212,8 +217,8 @@ static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, ui
     return p;
 }
 
-static inline const uint8_t *record_get_address(struct record_coder *c, const uint8_t *p, const uint8_t *end,
-                                                bool hit, uint64_t *address)
+static inline const uint8_t *record_get_address(struct record_coder *c, const uint8_t *p, const uint8_t *end, bool hit,
+                                                uint64_t *address)
 {
     uint64_t coded;
     if (hit) {
@@ -233,11 +238,11 @@ static inline const uint8_t *record_get_address(struct record_coder *c, const ui
 
 /* --- sites: (node, call) and the size that goes with them -------------------------------------------------------- */
 
-#define RECORD_BIT_SITE 0x01      /* the site is remembered: one byte names it */
-#define RECORD_BIT_SIZE 0x02      /* the size is the last one of this site */
-#define RECORD_BIT_ADDRESS 0x04   /* the address is remembered */
-#define RECORD_BIT_OLD 0x08       /* realloc: the old address is remembered */
-#define RECORD_BIT_IN_PLACE 0x10  /* realloc: old and new address are the same */
+#define RECORD_BIT_SITE 0x01     /* the site is remembered: one byte names it */
+#define RECORD_BIT_SIZE 0x02     /* the size is the last one of this site */
+#define RECORD_BIT_ADDRESS 0x04  /* the address is remembered */
+#define RECORD_BIT_OLD 0x08      /* realloc: the old address is remembered */
+#define RECORD_BIT_IN_PLACE 0x10 /* realloc: old and new address are the same */
 
 static inline unsigned record_site_slot(uint32_t node, uint32_t call)
 {

@@ -24,11 +24,11 @@
 #define TRACE_MAJOR 1
 #define TRACE_MINOR 0
 
-#define TRACE_HEADER_SIZE 65536u  /* bytes before the first ring region */
-#define TRACE_CHUNK_SIZE 65536u   /* bytes of a ring slot: chunk header and payload */
-#define TRACE_LOG_ALIGN 512u      /* log entries start at multiples of this, so they can be found again after damage */
-#define TRACE_REGION_SLOTS 16u    /* slots of one ring region */
-#define TRACE_REGIONS 256u        /* most ring regions of a file */
+#define TRACE_HEADER_SIZE 65536u /* bytes before the first ring region */
+#define TRACE_CHUNK_SIZE 65536u  /* bytes of a ring slot: chunk header and payload */
+#define TRACE_LOG_ALIGN 512u     /* log entries start at multiples of this, so they can be found again after damage */
+#define TRACE_REGION_SLOTS 16u   /* slots of one ring region */
+#define TRACE_REGIONS 256u       /* most ring regions of a file */
 #define TRACE_SLOTS (TRACE_REGION_SLOTS * TRACE_REGIONS)
 #define TRACE_STRINGS_SIZE 8192u  /* bytes of host, executable and argv together */
 #define TRACE_WARNINGS_SIZE 1024u /* bytes of the sentences about bad settings */
@@ -68,7 +68,7 @@ enum trace_loss {
 #define TRACE_LOSS_NAME(name, key, text) TRACE_LOSS_##name,
     TRACE_LOSSES(TRACE_LOSS_NAME)
 #undef TRACE_LOSS_NAME
-    TRACE_LOSS_COUNT
+        TRACE_LOSS_COUNT
 };
 
 /* Bits of status.shortfall: what the tap could not do, although no event was lost by it. */
@@ -154,11 +154,11 @@ struct trace_header {
         struct trace_status status;
         uint8_t status_space[512];
     };
-    char warnings[TRACE_WARNINGS_SIZE];   /* one sentence a line about unknown or bad settings, NUL-terminated */
-    uint64_t regions[TRACE_REGIONS];      /* offset in the file of the first slot of each ring region */
-    char strings[TRACE_STRINGS_SIZE];     /* host, executable, argv[0], argv[1], ...; each NUL-terminated */
+    char warnings[TRACE_WARNINGS_SIZE]; /* one sentence a line about unknown or bad settings, NUL-terminated */
+    uint64_t regions[TRACE_REGIONS];    /* offset in the file of the first slot of each ring region */
+    char strings[TRACE_STRINGS_SIZE];   /* host, executable, argv[0], argv[1], ...; each NUL-terminated */
     uint8_t reserved[32768 - 12288];
-    uint64_t slots[TRACE_SLOTS];          /* state words; slot i lies in region i / TRACE_REGION_SLOTS */
+    uint64_t slots[TRACE_SLOTS]; /* state words; slot i lies in region i / TRACE_REGION_SLOTS */
 };
 
 _Static_assert(sizeof(struct trace_identity) == 256, "the layout is part of the format");
@@ -181,21 +181,21 @@ enum trace_encoding { TRACE_ENCODING_RAW = 0, TRACE_ENCODING_ZSTD = 1 };
  * After a crash the same sequence number may stand in the ring and in the log: they are copies.
  */
 struct trace_chunk {
-    uint32_t magic;      /* TRACE_CHUNK_MAGIC */
-    uint16_t encoding;   /* enum trace_encoding; always raw in the ring */
+    uint32_t magic;    /* TRACE_CHUNK_MAGIC */
+    uint16_t encoding; /* enum trace_encoding; always raw in the ring */
     uint16_t reserved;
-    uint32_t committed;  /* payload bytes that are complete records; grows in an open slot (release, acquire) */
-    uint32_t stored;     /* bytes that follow this header in the log */
-    uint64_t sequence;   /* unique in the file */
-    uint32_t cursor;     /* which stream the chunk belongs to: below TRACE_SLOTS, or TRACE_CURSOR_OUTSIDE */
-    uint32_t tid;        /* the thread that held the cursor when the chunk was opened */
-    uint64_t time;       /* the trace clock when it was opened, the base of the first record's delta, */
-    uint64_t mono_ns;    /* and CLOCK_MONOTONIC at the same moment */
-    uint64_t checksum;   /* log: XXH3 of the stored bytes, seeded with XXH3 of the 48 bytes before this field */
-    uint64_t lost;       /* ring: events of this cursor lost since recording stopped */
+    uint32_t committed; /* payload bytes that are complete records; grows in an open slot (release, acquire) */
+    uint32_t stored;    /* bytes that follow this header in the log */
+    uint64_t sequence;  /* unique in the file */
+    uint32_t cursor;    /* which stream the chunk belongs to: below TRACE_SLOTS, or TRACE_CURSOR_OUTSIDE */
+    uint32_t tid;       /* the thread that held the cursor when the chunk was opened */
+    uint64_t time;      /* the trace clock when it was opened, the base of the first record's delta, */
+    uint64_t mono_ns;   /* and CLOCK_MONOTONIC at the same moment */
+    uint64_t checksum;  /* log: XXH3 of the stored bytes, seeded with XXH3 of the 48 bytes before this field */
+    uint64_t lost;      /* ring: events of this cursor lost since recording stopped */
 };
 
-#define TRACE_CHUNK_MAGIC 0x4b43544du     /* "MTCK" */
+#define TRACE_CHUNK_MAGIC 0x4b43544du    /* "MTCK" */
 #define TRACE_CURSOR_OUTSIDE 0xffffffffu /* the chunk was appended by the command line, not by the tap */
 #define TRACE_PAYLOAD_SIZE (TRACE_CHUNK_SIZE - (uint32_t)sizeof(struct trace_chunk))
 

@@ -80,10 +80,10 @@ test-programs: $(UNIT_PROGRAMS) $(PROGRAMS) ## build the unit tests and the prog
 define unit_program
 build/tests/unit/$(basename $(notdir $(1))): $(1) $(2)
 	@echo "  TEST    $(1)"
-	@mkdir -p build/tests/unit
-	$$(Q)$$(CC) $$(TEST_FLAGS) -DHOOKS_DEF='"hooks.def"' $$< $(2) -lcmocka $(3) -o $$@
+	@mkdir -p build/tests/unit build/tests/deps
+	$$(Q)$$(CC) $$(TEST_FLAGS) -MF build/tests/deps/$$(@F).d -DHOOKS_DEF='"hooks.def"' $$< $(2) -lcmocka $(3) -o $$@
 endef
-$(foreach test,$(UNIT_TAP),$(eval $(call unit_program,$(test),$(TAP_FLOORS),)))
+$(foreach test,$(UNIT_TAP),$(eval $(call unit_program,$(test),$(TAP_FLOORS),-ldw -lelf -pthread)))
 $(foreach test,$(UNIT_ANALYZER),$(eval $(call unit_program,$(test),$(ANALYZER_ROOMS),$(ANALYZER_LIBS))))
 
 build/tests/programs/%: tests/programs/%.c
@@ -96,8 +96,27 @@ build/tests/programs/%: tests/programs/%.cc
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -O2 -g -Wall -Wextra -Iinclude $< -pthread -ldl -o $@
 
+-include $(UNIT_PROGRAMS:build/tests/unit/%=build/tests/deps/%.d)
+
 demo: ## what ./scripts/demo does
 	./scripts/demo
 
 test: ## what ./scripts/test does
 	./scripts/test
+
+# --- fuzzing ----------------------------------------------------------------------------------------------------------
+
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS   := -std=gnu11 -D_GNU_SOURCE -g -O1 -Iinclude -Ianalyzer -Itests -DMEMTAP_VERSION='"$(VERSION)"' \
+                -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard analyzer/base/*.c analyzer/trace/*.c analyzer/heap/*.c)
+	@echo "  FUZZ    $@"
+	@mkdir -p $(@D)
+	$(Q)clang $(FUZZ_FLAGS) $^ -lzstd -o $@
+
+.PHONY: fuzz
+fuzz: build/fuzz/fuzz_trace ## fuzz the readers for FUZZ_SECONDS each, under ASan and UBSan
+	@mkdir -p build/fuzz/corpus-trace
+	build/fuzz/fuzz_trace -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+		build/fuzz/corpus-trace tests/fuzz/corpus-trace

@@ -37,3 +37,9 @@ char *memory_copy(const char *text, size_t size)
     memcpy(copy, text, size);
     return copy;
 }
+
+void array_sort(void *array, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+    if (count > 1)
+        qsort(array, count, size, compare);
+}

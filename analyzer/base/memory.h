@@ -21,4 +21,7 @@ char *memory_copy(const char *text, size_t size); /* `size` bytes and a NUL */
          ? (void)0                                                                                                     \
          : (void)((room) = (room) ? (room)*2 : 16, (array) = memory_resize((array), (room) * sizeof *(array))))
 
+/* qsort, for arrays that may be empty and then NULL. */
+void array_sort(void *array, size_t count, size_t size, int (*compare)(const void *, const void *));
+
 #endif

@@ -62,7 +62,7 @@ static void add_process(struct table *t, const struct trace *trace, const struct
              symbols_base_name(first), info->forked ? " (fork)" : "");
     snprintf(pid, sizeof pid, "pid %u", info->pid);
     report_end(info, end);
-    if (info->end == TRACE_END_SIGNAL || (info->end == TRACE_END_OPEN && !info->running))
+    if (info->end == TRACE_END_SIGNAL || (info->end == TRACE_END_OPEN && !info->running && !info->replaced))
         snprintf(word, sizeof word, "%s, holding", info->end == TRACE_END_SIGNAL ? end : "killed or crashed");
     else
         snprintf(word, sizeof word, "%s", end);

@@ -29,8 +29,8 @@ static void apply_realloc(struct heap *h, const struct trace_event *e)
 
 static void apply_failed(struct heap *h, const struct record_alloc_failed *r)
 {
-    bool mapping = r->call >= RECORD_CALL_MMAP;
-    h->site[sites_find(h, r->node, r->call, mapping)].failed++;
+    uint32_t site = sites_find(h, r->node, r->call, r->call >= RECORD_CALL_MMAP); /* may move h->site */
+    h->site[site].failed++;
     h->totals.failed_allocs++;
 }
 

@@ -62,8 +62,7 @@ static int by_from(const void *a, const void *b)
 
 void inherit_answer(struct heap *h, const struct trace_event *next)
 {
-    if (h->events == 0 && h->next_watch == 0)
-        qsort(h->watch, h->watches, sizeof *h->watch, by_from);
+    array_sort(h->watch, h->watches, sizeof *h->watch, by_from);
     while (h->next_watch < h->watches && (!next || h->watch[h->next_watch].from < next->time))
         look_at(h, &h->watch[h->next_watch++]);
     if (next && h->next_watch)

@@ -158,8 +158,7 @@ static int by_id(const void *a, const void *b)
 static void merge_rows(struct leaks *l)
 {
     uint32_t kept = 0;
-    if (l->sites)
-        qsort(l->site, l->sites, sizeof *l->site, by_id);
+    array_sort(l->site, l->sites, sizeof *l->site, by_id);
     for (uint32_t i = 0; i < l->sites; i++) {
         if (kept && l->site[kept - 1].id == l->site[i].id)
             add_row(&l->site[kept - 1], &l->site[i]);
@@ -199,10 +198,8 @@ static void judge_process(struct watcher *w, struct symbols *symbols, struct rul
         l->bytes_per_unit += l->site[i].bytes_per_unit;
         l->bytes_per_hour += l->site[i].bytes_per_hour;
     }
-    if (l->sites)
-        qsort(l->site, l->sites, sizeof *l->site, by_growth);
-    if (l->components)
-        qsort(l->component, l->components, sizeof *l->component, by_growth);
+    array_sort(l->site, l->sites, sizeof *l->site, by_growth);
+    array_sort(l->component, l->components, sizeof *l->component, by_growth);
 }
 
 struct leaks *leaks_judge(const struct session *s, struct heap ***heap, struct symbols *symbols, struct rules *rules,

@@ -71,7 +71,7 @@ void summary_build(struct summary *s, const struct session *session, struct heap
                    struct symbols *symbols, struct rules *rules);
 void summary_free(struct summary *s);
 
-/* How a process ended, or that it runs: "exit 3", "signal 9", "running", "unknown". */
+/* How a process ended, or that it runs: "exit 3", "signal 9", "exec", "running", "unknown". */
 const char *report_end(const struct trace_info *info, char text[32]);
 
 enum report_by { REPORT_BY_COMPONENT, REPORT_BY_SITE, REPORT_BY_MODULE, REPORT_BY_THREAD };

@@ -238,8 +238,7 @@ static int by_id(const void *a, const void *b)
 static void merge_sites(struct summary *s)
 {
     uint32_t kept = 0;
-    if (s->sites)
-        qsort(s->site, s->sites, sizeof *s->site, by_id);
+    array_sort(s->site, s->sites, sizeof *s->site, by_id);
     for (uint32_t i = 0; i < s->sites; i++) {
         struct summary_site *into = kept ? &s->site[kept - 1] : NULL, *from = &s->site[i];
         if (!into || by_id(into, from) != 0) {
@@ -284,14 +283,10 @@ static int by_path(const void *a, const void *b)
 static void sort_all(struct summary *s)
 {
     merge_sites(s);
-    if (s->sites)
-        qsort(s->site, s->sites, sizeof *s->site, by_live_bytes);
-    if (s->components)
-        qsort(s->component, s->components, sizeof *s->component, by_path);
-    if (s->modules)
-        qsort(s->module, s->modules, sizeof *s->module, by_group_bytes);
-    if (s->threads)
-        qsort(s->thread, s->threads, sizeof *s->thread, by_group_bytes);
+    array_sort(s->site, s->sites, sizeof *s->site, by_live_bytes);
+    array_sort(s->component, s->components, sizeof *s->component, by_path);
+    array_sort(s->module, s->modules, sizeof *s->module, by_group_bytes);
+    array_sort(s->thread, s->threads, sizeof *s->thread, by_group_bytes);
 }
 
 void summary_build(struct summary *s, const struct session *session, struct heap **heap, uint32_t only_pid,
@@ -332,6 +327,6 @@ const char *report_end(const struct trace_info *info, char text[32])
     else if (info->end == TRACE_END_SIGNAL)
         snprintf(text, 32, "signal %d", info->end_status);
     else
-        snprintf(text, 32, "%s", info->running ? "running" : "unknown");
+        snprintf(text, 32, "%s", info->running ? "running" : info->replaced ? "exec" : "unknown");
     return text;
 }

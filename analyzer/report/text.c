@@ -1,6 +1,8 @@
 /* text.c: the report for people. The answer first, then the table, then how sure it is. See report.h. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/units.h"
 #include "report/report.h"
 #include "report/table.h"
@@ -43,7 +45,7 @@ static void print_resident(const struct summary *s, FILE *out)
 {
     char all[UNITS_TEXT], anon[UNITS_TEXT], file[UNITS_TEXT], swap[UNITS_TEXT], shmem[UNITS_TEXT];
     const struct heap_sample *m = &s->sample;
-    if (!m->time && !m->rss_anon)
+    if (s->processes > 1 || !m->rss_anon) /* processes that lived one after the other were never resident together */
         return;
     fprintf(out, "  %s resident = %s anonymous + %s mapped file + %s shared + %s swapped\n",
             units_bytes(all, m->rss_anon + m->rss_file + m->rss_shmem + m->swap), units_bytes(anon, m->rss_anon),
@@ -109,24 +111,57 @@ static void print_losses(const struct summary *s, FILE *out)
                 units_count(text, s->totals.unmatched_frees));
 }
 
+static uint64_t held(const struct summary_process *p)
+{
+    return p->totals.live_bytes + p->totals.mapped_bytes;
+}
+
+static int by_held(const void *a, const void *b)
+{
+    const struct summary_process *x = *(const struct summary_process *const *)a;
+    const struct summary_process *y = *(const struct summary_process *const *)b;
+    if (held(x) != held(y))
+        return held(x) > held(y) ? -1 : 1;
+    return (x->start_ns > y->start_ns) - (x->start_ns < y->start_ns);
+}
+
+static void add_process(struct table *t, const struct summary_process *p)
+{
+    char live[UNITS_TEXT], mapped[UNITS_TEXT], peak[UNITS_TEXT], rss[UNITS_TEXT], pid[16], end[32];
+    snprintf(pid, sizeof pid, "%u", p->info->pid);
+    table_row(t, pid, p->info->name, units_bytes(live, p->totals.live_bytes),
+              units_bytes(mapped, p->totals.mapped_bytes), units_bytes(peak, p->totals.peak_bytes),
+              p->has_sample ? units_bytes(rss, p->sample.rss_anon + p->sample.rss_file + p->sample.swap) : "",
+              report_end(p->info, end), NULL);
+}
+
+/* Each at its own end, or at the moment asked for; the largest first. */
 static void print_processes(const struct summary *s, const struct report_style *style, FILE *out)
 {
-    char live[UNITS_TEXT], mapped[UNITS_TEXT], pid[16], end[32], rss[UNITS_TEXT];
+    const uint32_t most = style->verbose ? s->processes : 8;
+    char size[UNITS_TEXT], label[64];
+    uint64_t rest = 0;
     struct table t;
     if (s->processes < 2)
         return;
-    table_begin(&t, "llrrrl", 1);
-    table_row(&t, "PID", "PROCESS", "LIVE", "MAPPED", "RESIDENT", "END", NULL);
-    for (uint32_t i = 0; i < s->processes && i < style->top; i++) {
-        const struct summary_process *p = &s->process[i];
-        snprintf(pid, sizeof pid, "%u", p->info->pid);
-        table_row(&t, pid, p->info->name, units_bytes(live, p->totals.live_bytes),
-                  units_bytes(mapped, p->totals.mapped_bytes),
-                  p->has_sample ? units_bytes(rss, p->sample.rss_anon + p->sample.rss_file + p->sample.swap) : "",
-                  report_end(p->info, end), NULL);
+    const struct summary_process **order = memory_take(s->processes * sizeof *order);
+    for (uint32_t i = 0; i < s->processes; i++)
+        order[i] = &s->process[i];
+    array_sort(order, s->processes, sizeof *order, by_held);
+    table_begin(&t, "llrrrrl", 1);
+    table_row(&t, "PID", "PROCESS", "LIVE", "MAPPED", "PEAK", "RESIDENT", "END", NULL);
+    for (uint32_t i = 0; i < s->processes; i++) {
+        if (i < most)
+            add_process(&t, order[i]);
+        else
+            rest += held(order[i]);
     }
+    snprintf(label, sizeof label, "%u more", s->processes - most);
+    if (s->processes > most)
+        table_row(&t, "", label, units_bytes(size, rest), NULL);
     fputc('\n', out);
     table_print(&t, 2, style->width, out);
+    free(order);
 }
 
 /* --- components -------------------------------------------------------------------------------------------------- */

@@ -64,7 +64,7 @@ static void read_functions(struct elf_module *m)
             m->function[m->functions++] = (struct function){ address, address + symbol.st_size, name,
                                                              GELF_ST_BIND(symbol.st_info) == STB_GLOBAL };
     }
-    qsort(m->function, m->functions, sizeof *m->function, by_start);
+    array_sort(m->function, m->functions, sizeof *m->function, by_start);
 }
 
 /* The innermost function that holds the address, if any. */

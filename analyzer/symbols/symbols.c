@@ -169,15 +169,23 @@ const char *symbols_base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Whether the sign at p is part of an operator's name: operator<, operator<<, operator->. */
+static bool in_operator(const char *function, const char *p)
+{
+    while (p > function && strchr("<>-=", p[-1]))
+        p--;
+    return p - function >= 8 && strncmp(p - 8, "operator", 8) == 0;
+}
+
 const char *symbols_shorten(const char *function, char *text, size_t size)
 {
     size_t used = 0;
     unsigned depth = 0;
     for (const char *p = function; *p && used + 8 < size; p++) {
-        bool operator_name = p > function && p - function >= 8 && strncmp(p - 8, "operator", 8) == 0;
-        if (*p == '<' && !operator_name && p != function && depth++ == 0)
+        bool sign = (*p == '<' || *p == '>') && (p == function || in_operator(function, p));
+        if (*p == '<' && !sign && depth++ == 0)
             used += (size_t)snprintf(text + used, size - used, "<...>");
-        else if (*p == '>' && depth > 0)
+        else if (*p == '>' && !sign && depth > 0)
             depth--;
         else if (depth == 0)
             text[used++] = *p;

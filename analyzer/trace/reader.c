@@ -42,8 +42,8 @@ static bool next_chunk(struct trace_reader *r, struct stream *s)
     while (s->chunk < s->end) {
         const struct chunk_ref *c = s->chunk++;
         r->done += sizeof(struct trace_chunk) + c->stored;
-        if (c->committed > s->room)
-            s->payload = memory_resize(s->payload, s->room = c->committed);
+        if (c->committed >= s->room)
+            s->payload = memory_resize(s->payload, s->room = c->committed + 1);
         if (!source_load(&r->trace->source, c, s->payload)) {
             r->trace->health.damaged_chunks++;
             continue;

@@ -30,6 +30,20 @@ static int by_start(const void *a, const void *b)
     return s != t ? (s < t ? -1 : 1) : strcmp(x->path, y->path);
 }
 
+/* exec keeps the process and its start: of its images only the last one can be running. */
+static void find_replaced(struct session *s)
+{
+    for (uint32_t i = 0; i < s->count; i++)
+        for (uint32_t k = i + 1; k < s->count; k++) {
+            struct trace_info *a = &s->trace[i]->info;
+            const struct trace_info *b = &s->trace[k]->info;
+            if (a->pid != b->pid || a->start_jiffies != b->start_jiffies || !a->start_jiffies)
+                continue;
+            a->replaced = a->end == TRACE_END_OPEN;
+            a->running = false;
+        }
+}
+
 static bool is_trace_name(const char *name)
 {
     size_t length = strlen(name);
@@ -67,8 +81,8 @@ bool session_open(const char *path, struct session *s, struct error *e)
     } else {
         session_add_trace(s, -1, path, e);
     }
-    if (s->count > 1)
-        qsort(s->trace, s->count, sizeof *s->trace, by_start);
+    array_sort(s->trace, s->count, sizeof *s->trace, by_start);
+    find_replaced(s);
     if (s->count == 0)
         session_close(s);
     return s->count > 0;

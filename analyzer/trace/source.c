@@ -208,7 +208,7 @@ static int by_cursor(const void *a, const void *b)
 static void drop_copies(struct source *s)
 {
     uint32_t kept = 0;
-    qsort(s->chunk, s->count, sizeof *s->chunk, by_sequence);
+    array_sort(s->chunk, s->count, sizeof *s->chunk, by_sequence);
     for (uint32_t i = 0; i < s->count; i++) {
         if (kept && s->chunk[kept - 1].sequence == s->chunk[i].sequence)
             free(s->chunk[i].memory);
@@ -221,7 +221,7 @@ static void drop_copies(struct source *s)
     s->missing = expected > kept ? expected - kept : 0;
     for (uint32_t i = 0; i < kept; i++)
         s->bytes += sizeof(struct trace_chunk) + s->chunk[i].stored + (s->chunk[i].memory ? s->chunk[i].committed : 0);
-    qsort(s->chunk, s->count, sizeof *s->chunk, by_cursor);
+    array_sort(s->chunk, s->count, sizeof *s->chunk, by_cursor);
 }
 
 /* --- the room's face --------------------------------------------------------------------------------------------- */

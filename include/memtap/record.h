@@ -192,7 +192,7 @@ static inline uint64_t record_unzigzag(uint64_t coded)
     return coded >> 1 ^ (0 - (coded & 1));
 }
 
-/* --- addresses: one byte for a recent one, else the distance from the last --------------------------------------- */
+/* --- addresses, below 2^61: one byte for a recent one, else the distance from the last ----------------------------- */
 
 static inline unsigned record_address_slot(uint64_t address)
 {

@@ -114,11 +114,11 @@ static bool chunk_turn(struct cursor *c)
 {
     uint64_t sequence = c->chunk->sequence;
     int next = reader_alive() ? slot_take() : -1;
-    chunk_seal(c->chunk);
     if (next >= 0) {
         __atomic_store_n(state_of(c->slot), TRACE_STATE(sequence, TRACE_STATE_CLOSED), __ATOMIC_RELEASE);
         return chunk_open(c, (uint32_t)next);
     }
+    chunk_seal(c->chunk);
     if (!tracefile_append(c->chunk))
         return false;
     __atomic_store_n(state_of(c->slot), TRACE_STATE(sequence, TRACE_STATE_BUSY), __ATOMIC_RELEASE);

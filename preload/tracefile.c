@@ -207,6 +207,7 @@ static void write_identity(struct trace_header *h, const struct tracefile_start 
         .fork_after = start->forked ? tracefile_now() : 0,
         .tap_start = start->tap_start,
         .tap_end = start->tap_end,
+        .limit = start->limit,
     };
     struct text t = TEXT_ON(h->identity.version);
     text_add(&t, MEMTAP_VERSION);

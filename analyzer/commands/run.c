@@ -12,6 +12,7 @@
 #include "base/units.h"
 #include "commands/command.h"
 #include "commands/commands.h"
+#include "process/endings.h"
 #include "process/launch.h"
 #include "trace/trace.h"
 
@@ -20,6 +21,15 @@ struct run_options {
     const char *output, *allocator;
     char session[PATH_MAX];
     bool force, quiet;
+};
+
+/* What is done while the program runs. */
+struct watch {
+    pid_t pid;
+    int status;
+    struct trace_drain *drain;
+    struct endings *endings;
+    uint32_t held; /* processes that endings has been told of */
 };
 
 static int read_options(struct run_options *o, int argc, char **argv)
@@ -107,18 +117,23 @@ static bool make_session(struct run_options *o, struct error *e)
 
 /* --- afterwards -------------------------------------------------------------------------------------------------- */
 
-/* The kernel told us how the program ended; its tap may not have been able to say so. */
-static void note_end(const struct session *s, pid_t pid, int status)
+/* How a process ended, as far as its own tap could not say. */
+static void note_end(const struct trace *t, int status)
 {
     struct error e;
-    enum trace_end kind = WIFSIGNALED(status) ? TRACE_END_SIGNAL : TRACE_END_EXIT;
-    for (uint32_t i = s->count; i-- > 0;)
-        if (trace_info(s->trace[i])->pid == (uint32_t)pid) {
-            if (trace_info(s->trace[i])->end == TRACE_END_OPEN)
-                trace_set_end(trace_path(s->trace[i]), kind,
-                              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), &e);
-            return;
-        }
+    if (trace_info(t)->end == TRACE_END_OPEN && !trace_info(t)->replaced)
+        trace_set_end(trace_path(t), WIFSIGNALED(status) ? TRACE_END_SIGNAL : TRACE_END_EXIT,
+                      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), &e);
+}
+
+static void note_ends(const struct session *s, const struct watch *w)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        pid_t pid = (pid_t)trace_info(s->trace[i])->pid;
+        int status = w->status;
+        if (pid == w->pid || endings_status(w->endings, pid, &status))
+            note_end(s->trace[i], status);
+    }
 }
 
 static void print_end(const struct run_options *o, const struct session *s)
@@ -134,7 +149,7 @@ static void print_end(const struct run_options *o, const struct session *s)
             o->output ? o->output : o->session);
 }
 
-static void finish(const struct run_options *o, pid_t pid, int status)
+static void finish(const struct run_options *o, const struct watch *w)
 {
     struct session s;
     struct error e;
@@ -143,10 +158,20 @@ static void finish(const struct run_options *o, pid_t pid, int status)
             fprintf(stderr, "memtap: nothing was recorded (memtap doctor %s tells why)\n", o->launch.argv[0]);
         return;
     }
-    note_end(&s, pid, status);
+    note_ends(&s, w);
     if (!o->quiet)
         print_end(o, &s);
     session_close(&s);
+}
+
+/* Empties the rings, often while there is something in them, seldom else; and takes hold of new processes. */
+static unsigned watch(void *context)
+{
+    struct watch *w = context;
+    bool any = trace_drain_step(w->drain);
+    for (uint32_t pid; (pid = trace_drain_pid(w->drain, w->held)); w->held++)
+        endings_watch(w->endings, (pid_t)pid);
+    return any ? 2 : 10;
 }
 
 int command_run(int argc, char **argv)
@@ -163,7 +188,10 @@ int command_run(int argc, char **argv)
         rmdir(o.session);
         return command_fail(&e);
     }
-    int status = launch_wait(pid, 0, NULL, NULL);
-    finish(&o, pid, status);
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    struct watch w = { .pid = pid, .drain = trace_drain_new(o.session), .endings = endings_new() };
+    w.status = launch_wait(pid, watch, &w);
+    trace_drain_free(w.drain);
+    finish(&o, &w);
+    endings_free(w.endings);
+    return WIFSIGNALED(w.status) ? 128 + WTERMSIG(w.status) : WEXITSTATUS(w.status);
 }

@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/memory.h"
@@ -153,24 +154,27 @@ static void catch_signals(void)
     signal(SIGQUIT, SIG_IGN);
 }
 
-int launch_wait(pid_t pid, unsigned interval_ms, void (*idle)(void *context), void *context)
+/* Sleeps for so long, or until the process has ended. */
+static void sleep_until_end(int pidfd, unsigned ms)
 {
-    const struct timespec interval = { interval_ms / 1000, (long)(interval_ms % 1000) * 1000000 };
-    int status = 0;
+    struct pollfd end = { .fd = pidfd, .events = POLLIN };
+    poll(&end, pidfd >= 0, (int)ms);
+}
+
+int launch_wait(pid_t pid, unsigned (*idle)(void *context), void *context)
+{
+    int status = 0, pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    pid_t ended = 0;
     catch_signals();
-    for (;;) {
-        pid_t ended = waitpid(pid, &status, idle ? WNOHANG : 0);
+    while (ended == 0) {
+        sleep_until_end(pidfd, idle(context));
         if (wanted_signal) {
             kill(pid, wanted_signal);
             wanted_signal = 0;
         }
-        if (ended == pid)
-            return status;
-        if (ended < 0 && errno != EINTR)
-            return status;
-        if (idle) {
-            idle(context);
-            nanosleep(&interval, NULL);
-        }
+        ended = waitpid(pid, &status, WNOHANG);
     }
+    if (pidfd >= 0)
+        close(pidfd);
+    return status;
 }

@@ -27,9 +27,9 @@ bool launch_find_tap(const char *name, char *path, struct error *e);
 pid_t launch_start(const struct launch *l, struct error *e);
 
 /*
- * Waits for the program. While it runs, `idle` is called about every `interval_ms`. Signals that ask this process to
- * end are passed on. Returns the wait status.
+ * Waits for the program. Meanwhile `idle` is called again and again; it returns after how many milliseconds it wants to
+ * be called next. Signals that ask this process to end are passed on. Returns the wait status.
  */
-int launch_wait(pid_t pid, unsigned interval_ms, void (*idle)(void *context), void *context);
+int launch_wait(pid_t pid, unsigned (*idle)(void *context), void *context);
 
 #endif

@@ -136,6 +136,18 @@ void session_close(struct session *s);
  * what it began if that fails. */
 bool session_pack(const struct session *s, const char *symbols, const char *path, struct error *e);
 
+/* --- draining: a reader that empties the rings of a session while it is recorded ---------------------------------- */
+
+struct trace_drain;
+
+struct trace_drain *trace_drain_new(const char *directory);
+/* Stores what is closed, of all traces that are there by now. True if there was anything. */
+bool trace_drain_step(struct trace_drain *d);
+/* The processes of those traces, by number; 0 behind the last one. */
+uint32_t trace_drain_pid(const struct trace_drain *d, uint32_t i);
+/* Leaves the rings to the threads again. */
+void trace_drain_free(struct trace_drain *d);
+
 /* --- what the command line writes into a trace, also while the process runs --------------------------------------- */
 
 /* Appends a mark with the present time, as memtap_mark of memtap.h would. */

@@ -27,6 +27,7 @@ ANALYZER_LINK  := $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now
 
 TAP_SOURCES      := $(filter-out preload/hook_jemalloc.c,$(wildcard preload/*.c))
 TAP_OBJECTS      := $(TAP_SOURCES:%.c=build/%.o)
+JE_OBJECTS       := $(addprefix build/preload-je/,hook_jemalloc.o real.o sys.o)
 ANALYZER_SOURCES := $(wildcard analyzer/*.c analyzer/*/*.c)
 ANALYZER_OBJECTS := $(ANALYZER_SOURCES:%.c=$(BUILD)/%.o)
 ANALYZER_ROOMS   := $(filter-out $(BUILD)/analyzer/main.o,$(ANALYZER_OBJECTS))
@@ -34,7 +35,7 @@ ANALYZER_ROOMS   := $(filter-out $(BUILD)/analyzer/main.o,$(ANALYZER_OBJECTS))
 .DELETE_ON_ERROR:
 .PHONY: all help clean
 
-all: libmemtap.so memtap ## build the tap and the analyzer
+all: libmemtap.so libmemtap-je.so memtap ## build the tap and the analyzer
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -43,9 +44,18 @@ libmemtap.so: $(TAP_OBJECTS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,$@ $^ -o $@
 
+libmemtap-je.so: $(JE_OBJECTS)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,$@ $^ -o $@
+
 memtap: $(ANALYZER_OBJECTS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(ANALYZER_LINK) $^ $(ANALYZER_ALLOC) $(ANALYZER_LIBS) -o $@
+
+build/preload-je/%.o: preload/%.c
+	@echo "  CC      $< (jemalloc)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TAP_FLAGS) -DHOOKS_DEF='"hooks_jemalloc.def"' -DHOOKS_JEMALLOC -c $< -o $@
 
 build/preload/%.o: preload/%.c
 	@echo "  CC      $<"
@@ -60,7 +70,7 @@ $(BUILD)/analyzer/%.o: analyzer/%.c
 clean: ## remove what was built
 	rm -rf build memtap libmemtap.so libmemtap-je.so
 
--include $(TAP_OBJECTS:.o=.d) $(ANALYZER_OBJECTS:.o=.d)
+-include $(TAP_OBJECTS:.o=.d) $(JE_OBJECTS:.o=.d) $(ANALYZER_OBJECTS:.o=.d)
 
 # --- tests ------------------------------------------------------------------------------------------------------------
 
@@ -68,7 +78,7 @@ clean: ## remove what was built
 UNIT_TAP      := $(wildcard tests/unit/preload/test_*.c tests/unit/include/test_*.c)
 UNIT_ANALYZER := $(filter-out $(UNIT_TAP),$(wildcard tests/unit/*/test_*.c))
 UNIT_PROGRAMS := $(patsubst %.c,build/tests/unit/%,$(notdir $(UNIT_TAP) $(UNIT_ANALYZER)))
-TAP_FLOORS    := $(filter-out build/preload/hook_% build/preload/event% build/preload/tag.o,$(TAP_OBJECTS))
+TAP_FLOORS    := $(filter-out build/preload/hook_% build/preload/event% build/preload/tag.o build/preload/door.o,$(TAP_OBJECTS))
 PROGRAMS      := $(patsubst tests/programs/%.c,build/tests/programs/%,$(wildcard tests/programs/*.c)) \
                  $(patsubst tests/programs/%.cc,build/tests/programs/%,$(wildcard tests/programs/*.cc))
 TEST_FLAGS    := $(COMMON) -Wno-error -Ianalyzer -Ipreload -Itests

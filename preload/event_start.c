@@ -81,7 +81,8 @@ static char **find_arguments(void)
 static bool start_in_session(void)
 {
     for (int fallback = 0; fallback < 2; fallback++) {
-        if (!session_choose(start.config, start.program, fallback, start.directory, sizeof start.directory))
+        const char *name = start.argc > 0 && *start.argv[0] ? start.argv[0] : start.program;
+        if (!session_choose(start.config, name, fallback, start.directory, sizeof start.directory))
             continue;
         if (create_trace(false) == 0) {
             if (fallback)

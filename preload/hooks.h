@@ -5,6 +5,10 @@
 #ifndef PRELOAD_HOOKS_H
 #define PRELOAD_HOOKS_H
 
+#ifdef HOOKS_JEMALLOC
+#include <jemalloc/jemalloc.h>
+#endif
+
 #include <dlfcn.h>
 #include <link.h>
 #include <malloc.h>

@@ -5,7 +5,8 @@
 #include "real.h"
 #include "stacks.h"
 
-#define FRAMES 1024u /* longer stacks lose their outermost frames */
+#define FRAMES 1024u     /* longer stacks lose their outermost frames */
+#define DEEPEST_HOOK 16u /* frames between a walk's beginning and the caller of the hook, at most */
 
 /* What a cursor remembers of its previous stack. Innermost first. */
 struct frames {
@@ -84,15 +85,25 @@ static uint32_t intern(struct cursor *cursor, struct frames *f, void *const *pc,
     return node;
 }
 
+/* How many innermost frames are the tap's own: the hook returns to `caller`. A walk may begin anywhere inside. */
+static unsigned count_own(void *const *pc, unsigned count, const void *caller)
+{
+    unsigned own = 0;
+    for (unsigned i = 0; i < count && i < DEEPEST_HOOK; i++)
+        if (pc[i] == caller)
+            return i;
+    while (own < count && is_own(pc[own]))
+        own++;
+    return own;
+}
+
 uint32_t unwind_stack(struct cursor *cursor, const void *caller)
 {
     const struct unwinder *u = __atomic_load_n(&chosen.unwinder, __ATOMIC_ACQUIRE);
     struct frames *f = frames_of(cursor);
     if (!f)
         return 0;
-    unsigned count = u ? u->walk(f->walked, FRAMES) : 0, skip = 0;
-    while (skip < count && is_own(f->walked[skip]))
-        skip++;
+    unsigned count = u ? u->walk(f->walked, FRAMES) : 0, skip = count_own(f->walked, count, caller);
     if (skip == count) {
         f->walked[0] = (void *)(uintptr_t)caller;
         skip = 0;

@@ -13,6 +13,7 @@
 #include "commands/command.h"
 #include "commands/commands.h"
 #include "process/endings.h"
+#include "process/inspect.h"
 #include "process/launch.h"
 #include "trace/trace.h"
 
@@ -89,6 +90,23 @@ static void remove_traces(const char *directory)
             unlink(trace_path(s.trace[i]));
         session_close(&s);
     }
+}
+
+/* The allocator that is to serve the target, and whether jemalloc's own API is recorded as well. */
+static bool choose_allocator(struct run_options *o, struct error *e)
+{
+    struct inspection program;
+    if (o->allocator && strcmp(o->allocator, "jemalloc") == 0)
+        o->launch.allocator = "libjemalloc.so.2";
+    else if (o->allocator && strchr(o->allocator, '/'))
+        o->launch.allocator = o->allocator;
+    else if (o->allocator && strcmp(o->allocator, "glibc") != 0)
+        return error_set(e, EXIT_RUN_FAILED, "--allocator wants glibc, jemalloc or the path of a library, not %s",
+                         o->allocator);
+    bool known = inspect_program(o->launch.argv[0], 0, &program, e);
+    o->launch.with_jemalloc_api = (known && program.needs_jemalloc) ||
+                                  (o->launch.allocator && strstr(o->launch.allocator, "jemalloc"));
+    return true;
 }
 
 static bool make_session(struct run_options *o, struct error *e)
@@ -181,7 +199,7 @@ int command_run(int argc, char **argv)
     int code = read_options(&o, argc, argv);
     if (code != EXIT_FINE)
         return code;
-    if (!make_session(&o, &e))
+    if (!choose_allocator(&o, &e) || !make_session(&o, &e))
         return command_fail(&e);
     pid_t pid = launch_start(&o.launch, &e);
     if (pid < 0) {

@@ -63,8 +63,10 @@ static void read_strings(struct trace *t)
     }
     t->info.host = t->info.host ? t->info.host : "";
     t->info.executable = t->info.executable ? t->info.executable : "";
-    t->info.name = last_part(t->info.executable);
     t->info.argv = t->argv;
+    t->info.name = last_part(t->info.argc && *t->argv[0] ? t->argv[0] : t->info.executable);
+    if (*t->info.name == '-' && t->info.name[1])
+        t->info.name++; /* a login shell */
 }
 
 static uint64_t ring_bytes(const struct source *s)

@@ -33,7 +33,7 @@ ANALYZER_OBJECTS := $(ANALYZER_SOURCES:%.c=$(BUILD)/%.o)
 ANALYZER_ROOMS   := $(filter-out $(BUILD)/analyzer/main.o,$(ANALYZER_OBJECTS))
 
 .DELETE_ON_ERROR:
-.PHONY: all help clean
+.PHONY: all help man install clean lint format
 
 all: libmemtap.so libmemtap-je.so memtap ## build the tap and the analyzer
 
@@ -66,6 +66,34 @@ $(BUILD)/analyzer/%.o: analyzer/%.c
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ANALYZER_FLAGS) -c $< -o $@
+
+# --- installing -------------------------------------------------------------------------------------------------------
+
+MAN := $(patsubst analyzer/commands/%.1.scd,build/man/memtap-%.1,$(filter-out %/memtap.1.scd,$(wildcard analyzer/commands/*.scd))) \
+       build/man/memtap.1
+
+build/man/memtap-%.1: analyzer/commands/%.1.scd
+	@mkdir -p $(@D)
+	$(Q)scdoc < $< > $@
+
+build/man/memtap.1: analyzer/commands/memtap.1.scd
+	@mkdir -p $(@D)
+	$(Q)scdoc < $< > $@
+
+man: $(MAN) ## build the manual pages
+
+install: all man ## install under DESTDIR and PREFIX
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin lib/memtap include/memtap lib/pkgconfig share/man/man1 \
+		share/bash-completion/completions share/memtap share/doc/memtap)
+	install -m 755 memtap $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 libmemtap.so libmemtap-je.so $(DESTDIR)$(PREFIX)/lib/memtap/
+	install -m 644 include/memtap/*.h $(DESTDIR)$(PREFIX)/include/memtap/
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' include/memtap/memtap.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/memtap.pc
+	install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1/
+	for verb in pause resume; do ln -sf memtap-mark.1 $(DESTDIR)$(PREFIX)/share/man/man1/memtap-$$verb.1; done
+	install -m 644 scripts/memtap.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/memtap
+	install -m 644 analyzer/report/*.schema.json $(DESTDIR)$(PREFIX)/share/memtap/
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/memtap/
 
 clean: ## remove what was built
 	rm -rf build memtap libmemtap.so libmemtap-je.so
@@ -113,6 +141,24 @@ demo: ## what ./scripts/demo does
 
 test: ## what ./scripts/test does
 	./scripts/test
+
+# --- habits -----------------------------------------------------------------------------------------------------------
+
+SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' '*.cc')
+
+format: ## put every source file into the project's format
+	@clang-format -i $(SOURCES)
+
+lint: all ## formatting, layers, hooks, sizes, and clang-tidy
+	@clang-format --dry-run --Werror $(SOURCES)
+	scripts/check-layers
+	scripts/check-hooks
+	scripts/check-hooks libmemtap-je.so preload/hooks_jemalloc.def - build/preload-je
+	scripts/check-size
+	scripts/check-docs
+	@$(CC) $(TAP_FLAGS) -MF /dev/null -DMEMTAP_ARCH_UNKNOWN -DHOOKS_DEF='"hooks.def"' -fsyntax-only $(TAP_SOURCES)
+	@clang-tidy --quiet $(ANALYZER_SOURCES) -- $(filter-out -Werror,$(COMMON)) -Ianalyzer 2>/dev/null
+	@clang-tidy --quiet $(TAP_SOURCES) -- $(filter-out -Werror,$(COMMON)) -DHOOKS_DEF='"hooks.def"' 2>/dev/null
 
 # --- fuzzing ----------------------------------------------------------------------------------------------------------
 

@@ -104,8 +104,8 @@ static bool choose_allocator(struct run_options *o, struct error *e)
         return error_set(e, EXIT_RUN_FAILED, "--allocator wants glibc, jemalloc or the path of a library, not %s",
                          o->allocator);
     bool known = inspect_program(o->launch.argv[0], 0, &program, e);
-    o->launch.with_jemalloc_api = (known && program.needs_jemalloc) ||
-                                  (o->launch.allocator && strstr(o->launch.allocator, "jemalloc"));
+    o->launch.with_jemalloc_api =
+        (known && program.needs_jemalloc) || (o->launch.allocator && strstr(o->launch.allocator, "jemalloc"));
     return true;
 }
 

@@ -29,7 +29,8 @@ static bool is_program(const char *path)
 
 static bool find_in_path(const char *name, char *found)
 {
-    char *list = strdup(getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin"), *save;
+    const char *path_list = getenv("PATH");
+    char *list = strdup(path_list ? path_list : "/usr/bin:/bin"), *save;
     bool hit = false;
     for (char *directory = strtok_r(list, ":", &save); directory && !hit; directory = strtok_r(NULL, ":", &save)) {
         char path[PATH_MAX];

@@ -299,13 +299,22 @@ static void print_site(const struct summary_site *site, const struct report_styl
         fprintf(out, "      ... %u more frames (-v shows them)\n", site->frames - most);
 }
 
+/* What an allocator behind the tap maps is the room in which the other sites' blocks live: not told twice. */
 static void print_sites(const struct summary *s, const struct report_style *style, FILE *out)
 {
-    for (uint32_t i = 0; i < s->sites && i < style->top; i++)
-        if (s->site[i].live_bytes || s->site[i].alloc_count)
+    uint32_t shown = 0, left = 0;
+    for (uint32_t i = 0; i < s->sites; i++) {
+        if (strcmp(s->site[i].component, "allocator/backing") == 0 && !style->verbose)
+            continue;
+        if (shown < style->top) {
             print_site(&s->site[i], style, out);
-    if (s->sites > style->top)
-        fprintf(out, "\n  %u more sites (--top N shows more)\n", s->sites - style->top);
+            shown++;
+        } else {
+            left++;
+        }
+    }
+    if (left)
+        fprintf(out, "\n  %u more sites (--top N shows more)\n", left);
 }
 
 static void print_groups(const struct summary_group *group, uint32_t count, bool threads,

@@ -34,11 +34,9 @@ void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, stru
             stack->tag = trace_string(t, (uint32_t)n->value);
             continue;
         }
-        const struct trace_module *m = n->module ? trace_module(t, n->module) : NULL;
-        uint64_t address = m ? n->value + m->bias : n->value;
-        stack->own |= address - trace_info(t)->tap_start < trace_info(t)->tap_end - trace_info(t)->tap_start;
         struct symbol_frames found = symbols_node(s, t, node, exact);
         exact = returns_from_signal(found);
+        stack->own |= found.count && strncmp(symbols_base_name(found.frame->module), "libmemtap", 9) == 0;
         add_frames(stack, found);
     }
 }

@@ -29,7 +29,7 @@ struct trace_info {
     uint64_t tap_start, tap_end;
     enum trace_end end;
     int end_status;
-    bool replaced;    /* by another program image of the same process: exec */
+    bool replaced;      /* by another program image of the same process: exec */
     bool running;       /* the process is alive, on this machine */
     uint32_t shortfall; /* enum trace_shortfall */
     int stopped;        /* enum trace_loss that ended the recording early, or -1 */

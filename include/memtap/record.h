@@ -385,7 +385,8 @@ static inline struct record_shape record_shape(uint8_t tag)
 
 static inline uint8_t *record_put_text(uint8_t *p, const void *text, size_t size)
 {
-    memcpy(p, text, size);
+    if (size)
+        memcpy(p, text, size);
     return p + size;
 }
 

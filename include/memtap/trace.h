@@ -111,7 +111,7 @@ struct trace_identity {
     char version[16];     /* version of the tap */
     uint64_t tap_start;   /* address range of the tap's code */
     uint64_t tap_end;
-    uint64_t limit;       /* most bytes of the file */
+    uint64_t limit; /* most bytes of the file */
     uint32_t strings_size;
     uint8_t reserved[76];
 };

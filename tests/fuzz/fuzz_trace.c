@@ -24,9 +24,15 @@ static size_t wrap_payload(const uint8_t *data, size_t size)
     struct trace_header *h = (struct trace_header *)file;
     struct trace_chunk *c = (struct trace_chunk *)(file + sizeof *h);
     memset(file, 0, sizeof *h + sizeof *c);
-    h->identity = (struct trace_identity){ .magic = TRACE_MAGIC, .major = TRACE_MAJOR, .header_size = TRACE_HEADER_SIZE,
-                                           .chunk_size = TRACE_CHUNK_SIZE, .page_size = 4096, .start_time = 1 };
-    *c = (struct trace_chunk){ .magic = TRACE_CHUNK_MAGIC, .committed = (uint32_t)size, .stored = (uint32_t)size, .time = 1 };
+    h->identity = (struct trace_identity){ .magic = TRACE_MAGIC,
+                                           .major = TRACE_MAJOR,
+                                           .header_size = TRACE_HEADER_SIZE,
+                                           .chunk_size = TRACE_CHUNK_SIZE,
+                                           .page_size = 4096,
+                                           .start_time = 1 };
+    *c = (struct trace_chunk){
+        .magic = TRACE_CHUNK_MAGIC, .committed = (uint32_t)size, .stored = (uint32_t)size, .time = 1
+    };
     memcpy(c + 1, data, size);
     return sizeof *h + sizeof *c + size;
 }
@@ -36,7 +42,8 @@ static void mend_checksums(uint8_t *bytes, size_t size)
     for (size_t at = TRACE_HEADER_SIZE; at + sizeof(struct trace_chunk) <= size; at += TRACE_LOG_ALIGN) {
         struct trace_chunk *c = (struct trace_chunk *)(bytes + at);
         if (c->magic == TRACE_CHUNK_MAGIC && at + sizeof *c + c->stored <= size)
-            c->checksum = XXH3_64bits_withSeed(c + 1, c->stored, XXH3_64bits(c, offsetof(struct trace_chunk, checksum)));
+            c->checksum =
+                XXH3_64bits_withSeed(c + 1, c->stored, XXH3_64bits(c, offsetof(struct trace_chunk, checksum)));
     }
 }
 

@@ -29,18 +29,28 @@ static inline void builder_begin(struct builder *b, uint32_t pid)
 {
     static const char strings[] = "host\0/bin/program\0program\0--option";
     memset(b, 0, sizeof *b);
-    b->header.identity = (struct trace_identity){ .magic = TRACE_MAGIC, .major = TRACE_MAJOR, .header_size = TRACE_HEADER_SIZE,
-                                                  .pid = pid, .start_time = 1000, .start_mono_ns = 1000000,
-                                                  .clock = TRACE_CLOCK_MONOTONIC, .chunk_size = TRACE_CHUNK_SIZE,
-                                                  .page_size = 4096, .strings_size = sizeof strings };
+    b->header.identity = (struct trace_identity){ .magic = TRACE_MAGIC,
+                                                  .major = TRACE_MAJOR,
+                                                  .header_size = TRACE_HEADER_SIZE,
+                                                  .pid = pid,
+                                                  .start_time = 1000,
+                                                  .start_mono_ns = 1000000,
+                                                  .clock = TRACE_CLOCK_MONOTONIC,
+                                                  .chunk_size = TRACE_CHUNK_SIZE,
+                                                  .page_size = 4096,
+                                                  .strings_size = sizeof strings };
     memcpy(b->header.strings, strings, sizeof strings);
 }
 
 /* What is put from here on belongs to this cursor and thread, and is not earlier than `time`. */
 static inline void builder_chunk(struct builder *b, uint32_t cursor, uint32_t tid, uint64_t time)
 {
-    b->chunk = (struct trace_chunk){ .magic = TRACE_CHUNK_MAGIC, .cursor = cursor, .tid = tid, .time = time,
-                                     .mono_ns = 1000000 + time, .sequence = b->header.status.next_sequence++ };
+    b->chunk = (struct trace_chunk){ .magic = TRACE_CHUNK_MAGIC,
+                                     .cursor = cursor,
+                                     .tid = tid,
+                                     .time = time,
+                                     .mono_ns = 1000000 + time,
+                                     .sequence = b->header.status.next_sequence++ };
     b->at = b->payload;
     record_coder_begin(&b->coder, time);
 }

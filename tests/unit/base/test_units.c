@@ -58,8 +58,10 @@ static void sizes_are_parsed_or_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bytes_get_a_unit_and_three_digits), cmocka_unit_test(changes_have_a_sign),
-        cmocka_unit_test(counts_have_separators),            cmocka_unit_test(durations_use_fitting_units),
+        cmocka_unit_test(bytes_get_a_unit_and_three_digits),
+        cmocka_unit_test(changes_have_a_sign),
+        cmocka_unit_test(counts_have_separators),
+        cmocka_unit_test(durations_use_fitting_units),
         cmocka_unit_test(sizes_are_parsed_or_refused),
     };
     return unit_main(tests);

@@ -127,8 +127,9 @@ static void temporary_blocks_are_freed_before_the_thread_allocates_again(void **
 
 static void map(uint64_t time, uint64_t start, uint64_t size, unsigned prot)
 {
-    struct record_map r = { .time = time, .took = 1, .address = start, .size = size, .node = 2, .call = RECORD_CALL_MMAP,
-                            .prot = prot };
+    struct record_map r = {
+        .time = time, .took = 1, .address = start, .size = size, .node = 2, .call = RECORD_CALL_MMAP, .prot = prot
+    };
     builder_put(&b, RECORD_MAP, &r, "");
 }
 
@@ -165,8 +166,14 @@ static void a_fixed_mapping_commits_a_part_of_a_reservation(void **state)
 
 static void mremap_moves_bytes_and_keeps_their_owner(void **state)
 {
-    struct record_remap move = { .time = 2020, .took = 2, .old = 0x100000, .old_size = 0x2000, .address = 0x900000,
-                                 .size = 0x4000, .node = 3, .flags = MREMAP_MAYMOVE };
+    struct record_remap move = { .time = 2020,
+                                 .took = 2,
+                                 .old = 0x100000,
+                                 .old_size = 0x2000,
+                                 .address = 0x900000,
+                                 .size = 0x4000,
+                                 .node = 3,
+                                 .flags = MREMAP_MAYMOVE };
     (void)state;
     map(2010, 0x100000, 0x2000, PROT_READ);
     builder_put(&b, RECORD_REMAP, &move, "");

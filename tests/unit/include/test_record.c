@@ -24,7 +24,8 @@ static uint64_t any_address(void)
     static uint64_t recent[32];
     uint64_t *slot = &recent[random64() % 32];
     if (!*slot || random64() % 4 == 0)
-        *slot = random64() % 8 ? 0x7f0000000000ull + any_number() % (1ull << 32) * 16 : random64() >> 4; /* user addresses have up to 57 bits */
+        *slot = random64() % 8 ? 0x7f0000000000ull + any_number() % (1ull << 32) * 16
+                               : random64() >> 4; /* user addresses have up to 57 bits */
     return *slot;
 }
 
@@ -45,19 +46,22 @@ static uint64_t now;
 
 static struct sample any_record(void)
 {
-    struct sample s = { .kind = random64() % 2 ? kinds[random64() % 3] : kinds[random64() % (sizeof kinds / sizeof *kinds)] };
+    struct sample s = { .kind = random64() % 2 ? kinds[random64() % 3]
+                                               : kinds[random64() % (sizeof kinds / sizeof *kinds)] };
     for (unsigned i = 0; i < 12; i++)
         s.record.field[i] = any_number();
     now += any_number() % (1ull << 40);
     if (record_shape((uint8_t)s.kind).timed)
         s.record.field[0] = now;
     if (s.kind == RECORD_ALLOC)
-        s.record.alloc = (struct record_alloc){ now, any_address(), any_number() % 5000, random64() % 300, random64() % 5 };
+        s.record.alloc =
+            (struct record_alloc){ now, any_address(), any_number() % 5000, random64() % 300, random64() % 5 };
     if (s.kind == RECORD_FREE)
         s.record.free.address = any_address();
     if (s.kind == RECORD_REALLOC)
-        s.record.realloc = (struct record_realloc){ now, any_number(), any_address(), any_address(), any_number() % 5000,
-                                                    random64() % 300, random64() % 5 };
+        s.record.realloc = (struct record_realloc){ now,           any_number(),        any_address(),
+                                                    any_address(), any_number() % 5000, random64() % 300,
+                                                    random64() % 5 };
     if (s.kind & 0x80)
         s.size = (uint32_t)(random64() % sizeof s.text);
     for (uint32_t i = 0; i < s.size; i++)
@@ -93,7 +97,8 @@ static size_t encode_all(void)
     for (unsigned i = 0; i < RECORDS; i++) {
         samples[i] = any_record();
         uint8_t *end = put(&coder, p, &samples[i]);
-        assert_true((size_t)(end - p) <= (samples[i].kind & 0x80 ? RECORD_PLAIN_MAX + samples[i].size : RECORD_HOT_MAX));
+        assert_true((size_t)(end - p) <=
+                    (samples[i].kind & 0x80 ? RECORD_PLAIN_MAX + samples[i].size : RECORD_HOT_MAX));
         p = end;
     }
     return (size_t)(p - bytes);

@@ -16,8 +16,12 @@ static char directory[64];
 static void start_trace(uint64_t limit)
 {
     const char *argv[] = { "program", "argument", NULL };
-    struct tracefile_start s = { .directory = directory, .program = "/bin/program", .argc = 2, .argv = (char **)argv,
-                                 .limit = limit, .warnings = "" };
+    struct tracefile_start s = { .directory = directory,
+                                 .program = "/bin/program",
+                                 .argc = 2,
+                                 .argv = (char **)argv,
+                                 .limit = limit,
+                                 .warnings = "" };
     strcpy(directory, "/tmp/memtap-ring-XXXXXX");
     assert_non_null(mkdtemp(directory));
     assert_int_equal(tracefile_create(&s), 0);

@@ -161,14 +161,10 @@ static int clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test(streams_are_merged_in_the_order_of_time),
-        test(a_flipped_bit_costs_one_chunk_and_is_counted),
-        test(an_overwritten_chunk_head_is_skipped_over),
-        test(a_file_that_was_cut_off_gives_what_is_left),
-        test(a_chunk_that_is_there_twice_counts_once),
-        test(a_newer_major_version_is_refused_with_a_sentence),
-        test(definitions_that_make_no_sense_are_refused),
-        test(what_is_no_trace_is_refused),
+        test(streams_are_merged_in_the_order_of_time),    test(a_flipped_bit_costs_one_chunk_and_is_counted),
+        test(an_overwritten_chunk_head_is_skipped_over),  test(a_file_that_was_cut_off_gives_what_is_left),
+        test(a_chunk_that_is_there_twice_counts_once),    test(a_newer_major_version_is_refused_with_a_sentence),
+        test(definitions_that_make_no_sense_are_refused), test(what_is_no_trace_is_refused),
     };
     return unit_main(tests);
 }

@@ -1,0 +1,30 @@
+# Completion of memtap for bash.
+_memtap() {
+    local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
+    local verbs='run report leaks ls dump mark pause resume pack doctor help --version'
+    if [ "$COMP_CWORD" = 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word")
+        return
+    fi
+    case ${COMP_WORDS[COMP_CWORD - 1]} in
+    --by) mapfile -t COMPREPLY < <(compgen -W 'component site module thread' -- "$word"); return ;;
+    --at) mapfile -t COMPREPLY < <(compgen -W 'end peak' -- "$word"); return ;;
+    --allocator) mapfile -t COMPREPLY < <(compgen -W 'glibc jemalloc' -- "$word"); return ;;
+    esac
+    local options=''
+    case $verb in
+    run) options='--output --force --quiet --allocator --limit --no-follow --' ;;
+    report) options='--at --by --top --pid --json --rules --quiet --verbose' ;;
+    leaks) options='--json --top --rules --quiet' ;;
+    ls) options='--all --quiet' ;;
+    dump) options='--live' ;;
+    pack) options='--output' ;;
+    help) options=$verbs ;;
+    doctor) mapfile -t COMPREPLY < <(compgen -c -- "$word"); return ;;
+    esac
+    case $word in
+    -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") ;;
+    *) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    esac
+}
+complete -o filenames -F _memtap memtap

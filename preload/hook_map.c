@@ -104,7 +104,7 @@ int hook_mlock(const void *address, size_t size)
 
 static size_t segment_size(int id)
 {
-    struct shmid_ds segment;
+    struct shmid_ds segment = { .shm_segsz = 0 };
     return arch_syscall(SYS_shmctl, id, IPC_STAT, (long)&segment, 0, 0, 0) < 0 ? 0 : segment.shm_segsz;
 }
 

@@ -109,7 +109,7 @@ static int raise_fd(int fd)
     if (high < 0)
         high = CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FIRST);
     if (high < 0) {
-        struct rlimit64 was, more;
+        struct rlimit64 was = { 0, 0 }, more;
         if (CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &was) == 0) {
             more = (struct rlimit64){ ROOM, was.rlim_max < ROOM ? ROOM : was.rlim_max };
             if (was.rlim_max >= ROOM || CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, &more, 0) < 0)
@@ -225,7 +225,7 @@ bool sys_thread_alive(int pid, int tid)
 
 uint64_t sys_limit(int resource)
 {
-    struct rlimit64 limit;
+    struct rlimit64 limit = { UINT64_MAX, UINT64_MAX };
     if (CALL(SYS_prlimit64, 0, resource, 0, &limit) < 0)
         return UINT64_MAX;
     return limit.rlim_cur;
@@ -355,7 +355,7 @@ uint64_t sys_mapped_bytes(void)
 uint64_t sys_resident_bytes(void)
 {
     enum { PAGES = 256 };
-    unsigned char there[PAGES];
+    unsigned char there[PAGES] = { 0 };
     const size_t page_size = sys_page_size();
     uint64_t pages = 0;
     for (unsigned i = 0; i < sizeof own.range / sizeof *own.range; i++) {

@@ -49,6 +49,28 @@ void table_clip(const char *text, uint32_t width, FILE *out)
         fputs("...", out);
 }
 
+void table_wrap(const char *text, uint32_t indent, uint32_t width, FILE *out)
+{
+    char word[512];
+    uint32_t column = indent;
+    fprintf(out, "%*s", (int)indent, "");
+    for (bool first = true; *text; first = false) {
+        size_t length = strcspn(text, " ");
+        snprintf(word, sizeof word, "%.*s", (int)length, text);
+        if (!first && column + 1 + table_width(word) > width) {
+            fprintf(out, "\n%*s", (int)indent + 2, "");
+            column = indent + 2;
+        } else if (!first) {
+            fputc(' ', out);
+            column++;
+        }
+        fputs(word, out);
+        column += table_width(word);
+        text += length + (text[length] == ' ');
+    }
+    fputc('\n', out);
+}
+
 static void print_cell(const char *text, uint32_t width, char align, bool last, FILE *out)
 {
     uint32_t used = table_width(text), pad = used < width ? width - used : 0;

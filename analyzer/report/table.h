@@ -33,4 +33,7 @@ uint32_t table_width(const char *text);
 /* Prints at most `width` columns of a text; if it is longer, its end is replaced by "...". */
 void table_clip(const char *text, uint32_t width, FILE *out);
 
+/* Prints a text behind `indent` spaces and goes on in new lines, two columns further in, where it is too wide. */
+void table_wrap(const char *text, uint32_t indent, uint32_t width, FILE *out);
+
 #endif

@@ -1,4 +1,5 @@
 /* text.c: the report for people. The answer first, then the table, then how sure it is. See report.h. */
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,47 +18,64 @@ static uint64_t lost_events(const struct summary *s)
     return lost;
 }
 
-static void print_title(const struct summary *s, FILE *out)
+/* A line of the header, wrapped where the terminal is narrow. */
+static void line(const struct report_style *style, FILE *out, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void line(const struct report_style *style, FILE *out, const char *format, ...)
 {
-    char duration[UNITS_TEXT];
-    const struct summary_process *p = &s->process[0];
-    fprintf(out, "%s · ", symbols_base_name(s->session));
-    if (s->processes == 1)
-        fprintf(out, "%s (pid %u)", p->info->name, p->info->pid);
-    else
-        fprintf(out, "%s and %u more processes", p->info->name, s->processes - 1);
-    fprintf(out, ", %s · at: %s\n\n", units_duration(duration, s->duration_ns), s->at);
+    char text[1200];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(text, sizeof text, format, values);
+    va_end(values);
+    table_wrap(text, 2, style->width, out);
 }
 
-static void print_held(const struct summary *s, FILE *out)
+static void print_title(const struct summary *s, const struct report_style *style, FILE *out)
+{
+    char text[600], duration[UNITS_TEXT], who[200];
+    const struct summary_process *p = &s->process[0];
+    if (s->processes == 1)
+        snprintf(who, sizeof who, "%.120s (pid %u)", p->info->name, p->info->pid);
+    else
+        snprintf(who, sizeof who, "%.120s and %u more processes", p->info->name, s->processes - 1);
+    snprintf(text, sizeof text, "%.200s · %s, %s · at: %s", symbols_base_name(s->session), who,
+             units_duration(duration, s->duration_ns), s->at);
+    table_wrap(text, 0, style->width, out);
+    fputc('\n', out);
+}
+
+static void print_held(const struct summary *s, const struct report_style *style, FILE *out)
 {
     char live[UNITS_TEXT], blocks[UNITS_TEXT], peak[UNITS_TEXT], mapped[UNITS_TEXT], count[UNITS_TEXT];
     const struct heap_totals *t = &s->totals;
-    fprintf(out, "  %s live in %s heap blocks (peak %s) + %s mapped · %s allocations\n",
-            units_bytes(live, t->live_bytes), units_count(blocks, t->live_blocks), units_bytes(peak, t->peak_bytes),
-            units_bytes(mapped, t->mapped_bytes), units_count(count, t->alloc_count));
+    line(style, out, "%s live in %s heap blocks (peak %s) + %s mapped · %s allocations",
+         units_bytes(live, t->live_bytes), units_count(blocks, t->live_blocks), units_bytes(peak, t->peak_bytes),
+         units_bytes(mapped, t->mapped_bytes), units_count(count, t->alloc_count));
     if (t->inherited_bytes)
-        fprintf(out, "  %s more inherited from parents at fork, shared with them until written\n",
-                units_bytes(live, t->inherited_bytes));
+        line(style, out, "%s more inherited from parents at fork, shared with them until written",
+             units_bytes(live, t->inherited_bytes));
 }
 
-static void print_resident(const struct summary *s, FILE *out)
+/* Processes that lived one after the other were never resident together: for several there is no sum. */
+static void print_resident(const struct summary *s, const struct report_style *style, FILE *out)
 {
     char all[UNITS_TEXT], anon[UNITS_TEXT], file[UNITS_TEXT], swap[UNITS_TEXT], shmem[UNITS_TEXT];
     const struct heap_sample *m = &s->sample;
-    if (s->processes > 1 || !m->rss_anon) /* processes that lived one after the other were never resident together */
+    if (s->processes > 1 || !m->rss_anon)
         return;
-    fprintf(out, "  %s resident = %s anonymous + %s mapped file + %s shared + %s swapped\n",
-            units_bytes(all, m->rss_anon + m->rss_file + m->rss_shmem + m->swap), units_bytes(anon, m->rss_anon),
-            units_bytes(file, m->rss_file), units_bytes(shmem, m->rss_shmem), units_bytes(swap, m->swap));
+    line(style, out, "%s resident = %s anonymous + %s mapped file + %s shared + %s swapped",
+         units_bytes(all, m->rss_anon + m->rss_file + m->rss_shmem + m->swap), units_bytes(anon, m->rss_anon),
+         units_bytes(file, m->rss_file), units_bytes(shmem, m->rss_shmem), units_bytes(swap, m->swap));
 }
 
-static void print_sureness(const struct summary *s, FILE *out)
+static void print_sureness(const struct summary *s, const struct report_style *style, FILE *out)
 {
     char lost[UNITS_TEXT], named[UNITS_TEXT], asked[UNITS_TEXT], own[UNITS_TEXT], ring[UNITS_TEXT];
-    fprintf(out, "  %s events lost · %s of %s frames named · memtap itself %s + %s ring, not counted\n",
-            units_count(lost, lost_events(s)), units_count(named, s->frames_named), units_count(asked, s->frames_asked),
-            units_bytes(own, s->sample.own + s->totals.own_bytes), units_bytes(ring, s->own_ring));
+    line(style, out, "%s events lost · %s of %s frames named · memtap itself %s + %s ring, not counted",
+         units_count(lost, lost_events(s)), units_count(named, s->frames_named), units_count(asked, s->frames_asked),
+         units_bytes(own, s->sample.own + s->totals.own_bytes), units_bytes(ring, s->own_ring));
 }
 
 static const char *loss_text(int cause)
@@ -70,7 +88,7 @@ static const char *loss_text(int cause)
     return texts[cause];
 }
 
-static void print_shortfalls(const struct trace_info *info, FILE *out)
+static void print_shortfalls(const struct trace_info *info, const struct report_style *style, FILE *out)
 {
     static const char *const texts[] = {
         "/proc was not there: late modules and memory samples are missing",
@@ -80,35 +98,35 @@ static void print_shortfalls(const struct trace_info *info, FILE *out)
     };
     for (unsigned bit = 0; bit < sizeof texts / sizeof *texts; bit++)
         if (info->shortfall & 1u << bit)
-            fprintf(out, "  pid %u: %s\n", info->pid, texts[bit]);
-    for (const char *line = info->warnings; *line;) {
-        size_t length = strcspn(line, "\n");
-        fprintf(out, "  pid %u: %.*s\n", info->pid, (int)length, line);
-        line += length + (line[length] == '\n');
+            line(style, out, "pid %u: %s", info->pid, texts[bit]);
+    for (const char *warning = info->warnings; *warning;) {
+        size_t length = strcspn(warning, "\n");
+        line(style, out, "pid %u: %.*s", info->pid, (int)length, warning);
+        warning += length + (warning[length] == '\n');
     }
 }
 
 /* What is missing and why: said before any number that it could make wrong. */
-static void print_losses(const struct summary *s, FILE *out)
+static void print_losses(const struct summary *s, const struct report_style *style, FILE *out)
 {
     char text[UNITS_TEXT];
     for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
         if (s->losses[cause])
-            fprintf(out, "  LOST: %s events, because %s\n", units_count(text, s->losses[cause]), loss_text(cause));
+            line(style, out, "LOST: %s events, because %s", units_count(text, s->losses[cause]), loss_text(cause));
     for (uint32_t i = 0; i < s->processes; i++) {
         const struct trace_info *info = s->process[i].info;
         if (info->stopped >= 0)
-            fprintf(out, "  LOST: the recording of pid %u ended early, because %s\n", info->pid,
-                    loss_text(info->stopped));
-        print_shortfalls(info, out);
+            line(style, out, "LOST: the recording of pid %u ended early, because %s", info->pid,
+                 loss_text(info->stopped));
+        print_shortfalls(info, style, out);
     }
     if (s->damaged_chunks || s->missing_chunks || s->bad_records)
-        fprintf(out, "  LOST: %llu chunks damaged, %llu missing, %llu not decoded to their end\n",
-                (unsigned long long)s->damaged_chunks, (unsigned long long)s->missing_chunks,
-                (unsigned long long)s->bad_records);
+        line(style, out, "LOST: %llu chunks damaged, %llu missing, %llu not decoded to their end",
+             (unsigned long long)s->damaged_chunks, (unsigned long long)s->missing_chunks,
+             (unsigned long long)s->bad_records);
     if (s->totals.unmatched_frees)
-        fprintf(out, "  %s frees of blocks that were never seen allocated\n",
-                units_count(text, s->totals.unmatched_frees));
+        line(style, out, "%s frees of blocks that were never seen allocated",
+             units_count(text, s->totals.unmatched_frees));
 }
 
 static uint64_t held(const struct summary_process *p)
@@ -284,14 +302,14 @@ static void print_frame(const struct symbol_frame *f, uint32_t width, FILE *out)
 
 static void print_site(const struct summary_site *site, const struct report_style *style, FILE *out)
 {
-    char live[UNITS_TEXT], blocks[UNITS_TEXT], count[UNITS_TEXT], line[400];
+    char live[UNITS_TEXT], blocks[UNITS_TEXT], count[UNITS_TEXT], title[400];
     const uint32_t most = style->verbose ? UINT32_MAX : 16;
-    snprintf(line, sizeof line, "%s in %s blocks · %.150s%s%s · %s x %s · site %016llx",
+    snprintf(title, sizeof title, "%s in %s blocks · %.150s%s%s · %s x %s · site %016llx",
              units_bytes(live, site->live_bytes), units_count(blocks, site->live_blocks), site->component,
              *site->how ? " " : "", site->how, units_count(count, site->alloc_count), site->call,
              (unsigned long long)site->id);
     fputs("\n  ", out);
-    table_clip(line, style->width - 2, out);
+    table_clip(title, style->width - 2, out);
     fputc('\n', out);
     for (uint32_t i = 0; i < site->frames && i < most; i++)
         print_frame(&site->frame[i], style->width, out);
@@ -360,11 +378,11 @@ static void print_histogram(const struct summary *s, const struct report_style *
 
 void report_text(const struct summary *s, const struct report_style *style, FILE *out)
 {
-    print_title(s, out);
-    print_held(s, out);
-    print_resident(s, out);
-    print_sureness(s, out);
-    print_losses(s, out);
+    print_title(s, style, out);
+    print_held(s, style, out);
+    print_resident(s, style, out);
+    print_sureness(s, style, out);
+    print_losses(s, style, out);
     print_processes(s, style, out);
     switch (style->by) {
     case REPORT_BY_COMPONENT:

@@ -124,6 +124,11 @@ endef
 $(foreach test,$(UNIT_TAP),$(eval $(call unit_program,$(test),$(TAP_FLOORS),-ldw -lelf -pthread)))
 $(foreach test,$(UNIT_ANALYZER),$(eval $(call unit_program,$(test),$(ANALYZER_ROOMS),$(ANALYZER_LIBS))))
 
+build/tests/programs/%.so: tests/programs/%.so.c
+	@echo "  PROGRAM $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fPIC -shared -Iinclude $< -ldl -o $@
+
 build/tests/programs/%: tests/programs/%.c
 	@echo "  PROGRAM $<"
 	@mkdir -p $(@D)

@@ -293,10 +293,16 @@ void event_tag_block(const void *block, const char *component)
     end(&pass, r.time);
 }
 
+/* People ask what the memory was at a mark: a sample is taken right before it. */
 void event_mark(const char *name, double value)
 {
+    struct thread_pass pass;
     struct record_mark r;
     __builtin_memcpy(&r.value, &value, sizeof value);
+    if (begin(&pass)) {
+        __atomic_store_n(&sample_next, 0, __ATOMIC_RELAXED);
+        end(&pass, tracefile_now());
+    }
     put_now(RECORD_MARK, &r.time, name);
 }
 

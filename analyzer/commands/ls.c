@@ -63,7 +63,7 @@ static void add_process(struct table *t, const struct trace *trace, const struct
     snprintf(pid, sizeof pid, "pid %u", info->pid);
     report_end(info, end);
     if (info->end == TRACE_END_SIGNAL || (info->end == TRACE_END_OPEN && !info->running && !info->replaced))
-        snprintf(word, sizeof word, "%s, holding", info->end == TRACE_END_SIGNAL ? end : "killed or crashed");
+        snprintf(word, sizeof word, "%s, holding", info->end == TRACE_END_SIGNAL ? end : "ended unseen");
     else
         snprintf(word, sizeof word, "%s", end);
     table_row(t, name, pid, word, units_duration(duration, lifetime_ns(trace)), units_bytes(size, held(h)), NULL);

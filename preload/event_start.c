@@ -2,7 +2,6 @@
 #include "event_start.h"
 
 #include "config.h"
-#include "event.h"
 #include "modules.h"
 #include "real.h"
 #include "sample.h"
@@ -115,26 +114,17 @@ static bool start_in_image(void)
     return true;
 }
 
-static void exit_handler(int status, void *unused)
-{
-    (void)unused;
-    event_exit(status);
-}
-
 /* What must wait until libc is ready and may allocate. What the loader allocates for libunwind is booked as our own. */
 static void __attribute__((constructor)) start_libraries(void)
 {
     if (!event_awake())
         return;
-    int (*at_exit)(void (*)(int, void *), void *) = (int (*)(void (*)(int, void *), void *))real_next("on_exit");
     thread_start_begin();
     thread_start();
     if (start.no_unwinder || start.config->libunwind)
         start.no_unwinder = !unwind_use(&unwind_libunwind);
     if (start.no_unwinder)
         tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
-    if (at_exit)
-        at_exit(exit_handler, NULL);
     thread_start_end();
 }
 

@@ -19,6 +19,20 @@ pid_t hook__Fork(void)
     return pid;
 }
 
+static void note_exit(int status, void *unused)
+{
+    (void)unused;
+    event_exit(status);
+}
+
+/* exit() ends in _exit inside libc, past the hooks below: its status comes by a handler. */
+static void __attribute__((constructor)) watch_exit(void)
+{
+    int (*on)(void (*)(int, void *), void *) = (int (*)(void (*)(int, void *), void *))real_next("on_exit");
+    if (on)
+        on(note_exit, NULL);
+}
+
 void hook__exit(int status)
 {
     event_exit(status);

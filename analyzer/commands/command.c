@@ -42,6 +42,28 @@ bool command_number(const char *text, uint32_t *number)
     return *text >= '0' && *text <= '9' && !*end;
 }
 
+int command_open(struct command_input *in, const char *session, const char *rules)
+{
+    struct error e;
+    if (!session_open(session, &in->session, &e))
+        return command_fail(&e);
+    in->rules = rules_new(rules, &e);
+    if (!in->rules) {
+        session_close(&in->session);
+        return command_fail(&e);
+    }
+    in->symbols = symbols_new();
+    symbols_import(in->symbols, in->session.symbols);
+    return EXIT_FINE;
+}
+
+void command_close(struct command_input *in)
+{
+    rules_free(in->rules); /* before the names, which its table refers to */
+    symbols_free(in->symbols);
+    session_close(&in->session);
+}
+
 uint32_t command_width(void)
 {
     struct winsize size;

@@ -7,7 +7,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attribute/attribute.h"
 #include "base/error.h"
+#include "symbols/symbols.h"
+#include "trace/trace.h"
+
+/* What the verbs that explain memory work on. */
+struct command_input {
+    struct session session;
+    struct rules *rules;
+    struct symbols *symbols;
+};
+
+/* Opens a session and reads the rules, those of `rules` (or NULL) first. EXIT_FINE, or the code after a complaint. */
+int command_open(struct command_input *in, const char *session, const char *rules);
+void command_close(struct command_input *in);
 
 /* Prints the sentence to stderr; returns its exit code. */
 int command_fail(const struct error *e);

@@ -47,13 +47,12 @@ static int read_options(struct leaks_options *o, int argc, char **argv)
     return EXIT_FINE;
 }
 
-static int judge(const struct session *s, const struct leaks_options *o, struct rules *rules)
+static int judge(const struct command_input *in, const struct leaks_options *o)
 {
+    const struct session *s = &in->session;
     struct heap **heap;
-    struct symbols *symbols = symbols_new();
-    symbols_import(symbols, s->symbols);
-    struct leaks *leaks = leaks_judge(s, &heap, symbols, rules, o->quiet);
-    struct growth g = { .session = s, .leaks = leaks, .heap = heap, .symbols = symbols };
+    struct leaks *leaks = leaks_judge(s, &heap, in->symbols, in->rules, o->quiet);
+    struct growth g = { .session = s, .leaks = leaks, .heap = heap, .symbols = in->symbols };
     bool fine = true;
     if (o->json)
         fine = growth_json(&g, &o->style, stdout);
@@ -62,23 +61,19 @@ static int judge(const struct session *s, const struct leaks_options *o, struct 
     int code = growth_found(&g) ? EXIT_FINDING : growth_judged(&g) ? EXIT_FINE : EXIT_DAMAGED;
     leaks_free_all(leaks, s->count);
     heap_free_all(heap, s->count);
-    symbols_free(symbols);
     return command_finish(fine ? code : EXIT_TROUBLE);
 }
 
 int command_leaks(int argc, char **argv)
 {
     struct leaks_options o = { .style = { .top = 10, .width = command_width() } };
-    struct session s;
-    struct error e;
+    struct command_input in;
     int code = read_options(&o, argc, argv);
+    if (code == EXIT_FINE)
+        code = command_open(&in, o.session, o.rules);
     if (code != EXIT_FINE)
         return code;
-    if (!session_open(o.session, &s, &e))
-        return command_fail(&e);
-    struct rules *rules = rules_new(o.rules, &e);
-    code = rules ? judge(&s, &o, rules) : command_fail(&e);
-    rules_free(rules);
-    session_close(&s);
+    code = judge(&in, &o);
+    command_close(&in);
     return code;
 }

@@ -133,18 +133,15 @@ static void describe_at(const struct report_options *o, char *text, size_t size)
         snprintf(text, size, "%s", o->peak ? "peak" : "end");
 }
 
-static int show(const struct session *s, struct heap **heap, const struct report_options *o, struct rules *rules)
+static int show(const struct command_input *in, struct heap **heap, const struct report_options *o)
 {
     struct summary summary = { .session = NULL };
-    struct symbols *symbols = symbols_new();
-    symbols_import(symbols, s->symbols);
     bool fine = true;
     describe_at(o, summary.at, sizeof summary.at);
-    summary_build(&summary, s, heap, o->pid, symbols, rules);
+    summary_build(&summary, &in->session, heap, o->pid, in->symbols, in->rules);
     if (summary.processes == 0) {
         struct error e;
-        error_set(&e, EXIT_TROUBLE, "the session %s has no process %u", s->path, o->pid);
-        symbols_free(symbols);
+        error_set(&e, EXIT_TROUBLE, "the session %s has no process %u", in->session.path, o->pid);
         summary_free(&summary);
         return command_fail(&e);
     }
@@ -153,26 +150,23 @@ static int show(const struct session *s, struct heap **heap, const struct report
     else
         report_text(&summary, &o->style, stdout);
     summary_free(&summary);
-    symbols_free(symbols);
     return command_finish(fine ? EXIT_FINE : EXIT_TROUBLE);
 }
 
 int command_report(int argc, char **argv)
 {
     struct report_options o = { .style = { .top = 20, .width = command_width() } };
-    struct session s;
+    struct command_input in;
     struct error e;
     int code = read_options(&o, argc, argv);
+    if (code == EXIT_FINE)
+        code = command_open(&in, o.session, o.rules);
     if (code != EXIT_FINE)
         return code;
-    if (!session_open(o.session, &s, &e))
-        return command_fail(&e);
-    struct rules *rules = rules_new(o.rules, &e);
-    struct heap **heap = rules ? replay(&s, &o, &e) : NULL;
-    code = heap ? show(&s, heap, &o, rules) : command_fail(&e);
+    struct heap **heap = replay(&in.session, &o, &e);
+    code = heap ? show(&in, heap, &o) : command_fail(&e);
     if (heap)
-        heap_free_all(heap, s.count);
-    rules_free(rules);
-    session_close(&s);
+        heap_free_all(heap, in.session.count);
+    command_close(&in);
     return code;
 }

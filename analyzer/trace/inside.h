@@ -23,9 +23,6 @@ struct trace {
 /* Opens a trace by its descriptor, which it takes over; `path` names it in messages. */
 bool trace_open_fd(int fd, const char *path, struct trace **out, struct error *e);
 
-/* Adds a trace to the session; a descriptor of -1 means the file of that path. The first failure is kept in `first`. */
-void session_add_trace(struct session *s, int fd, const char *path, struct error *first);
-
 /* Both clocks read at one moment. */
 void trace_clock_pair(struct trace *t, uint64_t time, uint64_t mono_ns);
 

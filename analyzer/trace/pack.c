@@ -210,49 +210,67 @@ static char *read_symbols(int fd, uint64_t size)
     return text;
 }
 
-/* One section. False if what follows cannot be found any more. */
-static bool read_section(struct session *s, FILE *in, const char *path, struct error *e)
+/* Where what is in a pack goes. */
+struct unpacker {
+    const char *path;
+    void (*add)(void *context, int fd, const char *label);
+    void *context;
+    char **symbols;
+    struct error *e;
+};
+
+static void give(const struct unpacker *u, const struct section *section, const char *name, int fd)
+{
+    char label[600];
+    snprintf(label, sizeof label, "%.300s/%.255s", u->path, name);
+    if (section->kind == SECTION_TRACE) {
+        u->add(u->context, fd, label);
+        return;
+    }
+    if (section->kind == SECTION_SYMBOLS && !*u->symbols && section->size < (uint64_t)1 << 30)
+        *u->symbols = read_symbols(fd, section->size);
+    close(fd);
+}
+
+/* One section. False at the end, or if what follows cannot be found any more. */
+static bool read_section(const struct unpacker *u, FILE *in)
 {
     struct section section;
-    char name[256], label[600];
+    char name[256];
     if (fread(&section, sizeof section, 1, in) != 1)
         return false;
     if (section.name_size >= sizeof name || section.size > MOST_SECTION || section.stored > MOST_SECTION ||
         fread(name, 1, section.name_size, in) != section.name_size)
-        return error_set(e, EXIT_DAMAGED, "%s is damaged: a section has an impossible size", path);
+        return error_set(u->e, EXIT_DAMAGED, "%s is damaged: a section has an impossible size", u->path);
     name[section.name_size] = '\0';
     int fd = nameless_file();
     if (fd < 0)
-        return error_set(e, EXIT_TROUBLE, "cannot make a temporary file: %s", strerror(errno));
+        return error_set(u->e, EXIT_TROUBLE, "cannot make a temporary file: %s", strerror(errno));
     if (!unpack(in, &section, fd)) {
         close(fd);
-        return error_set(e, EXIT_DAMAGED, "%s is damaged: its section %.80s does not match its checksum", path, name);
+        return error_set(u->e, EXIT_DAMAGED, "%s is damaged: its section %.80s does not match its checksum", u->path,
+                         name);
     }
-    snprintf(label, sizeof label, "%.300s/%.255s", path, name);
-    if (section.kind == SECTION_TRACE) {
-        session_add_trace(s, fd, label, e);
-        return true;
-    }
-    if (section.kind == SECTION_SYMBOLS && !s->symbols && section.size < (uint64_t)1 << 30)
-        s->symbols = read_symbols(fd, section.size);
-    close(fd);
+    give(u, &section, name, fd);
     return true;
 }
 
-bool pack_read(struct session *s, const char *path, struct error *e)
+bool pack_read(const char *path, void (*add)(void *context, int fd, const char *label), void *context, char **symbols,
+               struct error *e)
 {
+    const struct unpacker u = { path, add, context, symbols, e };
     struct pack_head head;
     FILE *in = fopen(path, "re");
-    if (!in || fread(&head, sizeof head, 1, in) != 1) {
-        if (in)
-            fclose(in);
-        return error_set(e, EXIT_DAMAGED, "%s is cut off", path);
-    }
-    if (head.version > PACK_VERSION)
+    bool whole = in && fread(&head, sizeof head, 1, in) == 1;
+    e->code = 0;
+    if (!whole)
+        error_set(e, EXIT_DAMAGED, "%s is cut off", path);
+    else if (head.version > PACK_VERSION)
         error_set(e, EXIT_DAMAGED, "%s is packed in format %u, and this memtap reads up to %u: use a newer one", path,
                   head.version, PACK_VERSION);
-    while (head.version <= PACK_VERSION && read_section(s, in, path, e))
+    while (e->code == 0 && read_section(&u, in))
         ;
-    fclose(in);
-    return s->count > 0;
+    if (in)
+        fclose(in);
+    return e->code == 0;
 }

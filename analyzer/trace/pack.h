@@ -13,7 +13,11 @@
 /* Whether the file is a packed session. */
 bool pack_is(const char *path);
 
-/* Opens it: adds its traces to the session and sets s->symbols. Damaged sections are left out and reported in `e`. */
-bool pack_read(struct session *s, const char *path, struct error *e);
+/*
+ * Opens it: gives every trace in it, unpacked into a file without a name, to `add`, which takes the descriptor over, and
+ * the text of the symbols to *symbols (free() it). False if something in it is damaged; `e` says what.
+ */
+bool pack_read(const char *path, void (*add)(void *context, int fd, const char *label), void *context, char **symbols,
+               struct error *e);
 
 #endif

@@ -10,7 +10,8 @@
 #include "trace/inside.h"
 #include "trace/pack.h"
 
-void session_add_trace(struct session *s, int fd, const char *path, struct error *first)
+/* Adds a trace; a descriptor of -1 means the file of that path. The first failure is kept in `first`. */
+static void add_trace(struct session *s, int fd, const char *path, struct error *first)
 {
     struct error e = { 0, "" };
     struct trace *t;
@@ -59,12 +60,33 @@ static bool add_directory(struct session *s, struct error *e)
         char path[4400];
         snprintf(path, sizeof path, "%.4000s/%.255s", s->path, entry->d_name);
         if (is_trace_name(entry->d_name))
-            session_add_trace(s, -1, path, e);
+            add_trace(s, -1, path, e);
     }
     closedir(d);
     if (s->count == 0 && e->code == 0)
         return error_set(e, EXIT_DAMAGED, "%s is a directory without traces in it", s->path);
     return s->count > 0;
+}
+
+/* What add_unpacked adds to. */
+struct target {
+    struct session *session;
+    struct error *first;
+};
+
+static void add_unpacked(void *context, int fd, const char *label)
+{
+    struct target *t = context;
+    add_trace(t->session, fd, label, t->first);
+}
+
+static void add_pack(struct session *s, const char *path, struct error *e)
+{
+    struct error of_pack;
+    if (!pack_read(path, add_unpacked, &(struct target){ s, e }, &s->symbols, &of_pack))
+        *e = of_pack;
+    else if (s->count == 0 && e->code == 0)
+        error_set(e, EXIT_DAMAGED, "%s is cut off: there is no trace in it", path);
 }
 
 bool session_open(const char *path, struct session *s, struct error *e)
@@ -77,9 +99,9 @@ bool session_open(const char *path, struct session *s, struct error *e)
     } else if (S_ISDIR(st.st_mode)) {
         add_directory(s, e);
     } else if (pack_is(path)) {
-        pack_read(s, path, e);
+        add_pack(s, path, e);
     } else {
-        session_add_trace(s, -1, path, e);
+        add_trace(s, -1, path, e);
     }
     array_sort(s->trace, s->count, sizeof *s->trace, by_start);
     find_replaced(s);

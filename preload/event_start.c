@@ -20,7 +20,7 @@ static struct {
     char **argv;
     char program[4096];
     char directory[512]; /* of the session */
-} start;
+} image;
 
 static void set_state(uint32_t state)
 {
@@ -32,12 +32,12 @@ static void set_state(uint32_t state)
 static int create_trace(bool forked)
 {
     struct tracefile_start s = {
-        .directory = start.directory,
-        .program = start.program,
-        .argc = start.argc,
-        .argv = start.argv,
-        .limit = start.config->limit,
-        .warnings = start.config->warnings,
+        .directory = image.directory,
+        .program = image.program,
+        .argc = image.argc,
+        .argv = image.argv,
+        .limit = image.config->limit,
+        .warnings = image.config->warnings,
         .forked = forked,
         .fork_before = forked ? thread_self.fork_before : 0,
     };
@@ -56,10 +56,10 @@ static bool start_in_child(void)
     sample_forget();
     thread_forget();
     unwind_forked();
-    start.off = !start.config->follow || create_trace(true) < 0;
-    if (start.no_unwinder)
+    image.off = !image.config->follow || create_trace(true) < 0;
+    if (image.no_unwinder)
         tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
-    return !start.off;
+    return !image.off;
 }
 
 /* --- once per program image -------------------------------------------------------------------------------------- */
@@ -68,20 +68,20 @@ static bool start_in_child(void)
 static char **find_arguments(void)
 {
     long *stack = __libc_stack_end;
-    start.argc = (int)stack[0];
-    start.argv = (char **)(stack + 1);
-    if (sys_read_link("/proc/self/exe", start.program, sizeof start.program) <= 0) {
-        struct text t = TEXT_ON(start.program);
-        text_add(&t, start.argc > 0 ? start.argv[0] : "unknown");
+    image.argc = (int)stack[0];
+    image.argv = (char **)(stack + 1);
+    if (sys_read_link("/proc/self/exe", image.program, sizeof image.program) <= 0) {
+        struct text t = TEXT_ON(image.program);
+        text_add(&t, image.argc > 0 ? image.argv[0] : "unknown");
     }
-    return start.argv + start.argc + 1;
+    return image.argv + image.argc + 1;
 }
 
 static bool start_in_session(void)
 {
     for (int fallback = 0; fallback < 2; fallback++) {
-        const char *name = start.argc > 0 && *start.argv[0] ? start.argv[0] : start.program;
-        if (!session_choose(start.config, name, fallback, start.directory, sizeof start.directory))
+        const char *name = image.argc > 0 && *image.argv[0] ? image.argv[0] : image.program;
+        if (!session_choose(image.config, name, fallback, image.directory, sizeof image.directory))
             continue;
         if (create_trace(false) == 0) {
             if (fallback)
@@ -102,15 +102,15 @@ static void forget_code(uint64_t from, uint64_t to)
 static bool start_in_image(void)
 {
     volatile uint32_t *wiped = sys_map_wiped(sys_page_size());
-    start.config = config_read(find_arguments());
-    start.off = start.config->disabled || !start_in_session();
-    start.wiped = wiped != NULL;
+    image.config = config_read(find_arguments());
+    image.off = image.config->disabled || !start_in_session();
+    image.wiped = wiped != NULL;
     if (wiped)
         event_state = wiped;
-    if (start.off)
+    if (image.off)
         return false;
     modules_start(forget_code);
-    start.no_unwinder = !unwind_use(&unwind_table);
+    image.no_unwinder = !unwind_use(&unwind_table);
     return true;
 }
 
@@ -121,29 +121,29 @@ static void __attribute__((constructor)) start_libraries(void)
         return;
     thread_start_begin();
     thread_start();
-    if (start.no_unwinder || start.config->libunwind)
-        start.no_unwinder = !unwind_use(&unwind_libunwind);
-    if (start.no_unwinder)
+    if (image.no_unwinder || image.config->libunwind)
+        image.no_unwinder = !unwind_use(&unwind_libunwind);
+    if (image.no_unwinder)
         tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
     thread_start_end();
 }
 
 void event_sleep(void)
 {
-    if (!start.wiped)
+    if (!image.wiped)
         set_state(EVENT_ASLEEP);
 }
 
 bool event_wake(void)
 {
-    if (start.off)
+    if (image.off)
         set_state(EVENT_OFF);
-    if (start.starting || start.off)
+    if (image.starting || image.off)
         return false;
-    start.starting = true;
-    bool awake = start.started ? start_in_child() : start_in_image();
-    start.started = true;
+    image.starting = true;
+    bool awake = image.started ? start_in_child() : start_in_image();
+    image.started = true;
     set_state(awake ? EVENT_AWAKE : EVENT_OFF);
-    start.starting = false;
+    image.starting = false;
     return awake;
 }

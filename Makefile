@@ -129,17 +129,25 @@ build/tests/programs/%.so: tests/programs/%.so.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -fPIC -shared -Iinclude $< -ldl -o $@
 
-build/tests/programs/%: tests/programs/%.c
+build/tests/programs/%: tests/programs/%.c $(wildcard tests/programs/*.h)
 	@echo "  PROGRAM $<"
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Iinclude $< -pthread -ldl -o $@
 
-build/tests/programs/%: tests/programs/%.cc
+build/tests/programs/%: tests/programs/%.cc $(wildcard tests/programs/*.h)
 	@echo "  PROGRAM $<"
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -O2 -g -Wall -Wextra -Iinclude $< -pthread -ldl -o $@
 
 -include $(UNIT_PROGRAMS:build/tests/unit/%=build/tests/deps/%.d)
+
+.PHONY: bench
+build/tests/bench/pairs: tests/bench/pairs.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -fomit-frame-pointer -Wall -Wextra $< -pthread -o $@
+
+bench: all build/tests/bench/pairs ## measure against heaptrack: BENCH="--quick --rounds N --json FILE"
+	tests/bench/bench $(BENCH)
 
 demo: ## what ./scripts/demo does
 	./scripts/demo

@@ -42,8 +42,29 @@ static inline bool arch_ticks_usable(void)
 #define arch_get_registers(pc, sp, fp)                                                                                 \
     __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2" : "=r"(pc), "=r"(sp), "=r"(fp))
 
+/* The same for all of them, by DWARF number: rax rdx rcx rbx rsi rdi rbp rsp r8 to r15, pc. What a call may change is
+ * of no use to a walk, and left as it is. */
+#define arch_get_all_registers(value)                                                                                  \
+    __asm__ volatile("mov %%rbx, 24(%0)\n\tmov %%rbp, 48(%0)\n\tmov %%rsp, 56(%0)\n\tmov %%r12, 96(%0)\n\t"            \
+                     "mov %%r13, 104(%0)\n\tmov %%r14, 112(%0)\n\tmov %%r15, 120(%0)\n\t"                              \
+                     "lea 0(%%rip), %%rax\n\tmov %%rax, 128(%0)"                                                       \
+                     :                                                                                                 \
+                     : "r"(value)                                                                                      \
+                     : "rax", "memory")
+
 /* Where the kernel keeps the interrupted registers, counted from the stack pointer of a signal frame: struct ucontext
  * (40 bytes before the registers) and the order of gregs in sys/ucontext.h. */
 #define ARCH_SIGNAL_FP 120
 #define ARCH_SIGNAL_SP 160
 #define ARCH_SIGNAL_PC 168
+
+/* All registers of the interrupted frame, by DWARF number. */
+static inline bool arch_step_over_signal(uint64_t *value, bool (*read)(void *, uint64_t, uint64_t *), void *context)
+{
+    static const uint8_t place[17] = { 13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16 };
+    uint64_t sp = value[ARCH_DWARF_SP];
+    for (unsigned i = 0; i < 17; i++)
+        if (!read(context, sp + 40 + 8u * place[i], &value[i]))
+            return false;
+    return true;
+}

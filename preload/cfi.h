@@ -24,9 +24,10 @@ enum cfi_kind {
 /* The rule for one address; fits a word, so that it can be published at once. */
 struct cfi_rule {
     uint64_t kind : 4;
-    uint64_t saves_fp : 1; /* the caller's frame pointer is at the frame + 8 * fp, else it is unchanged */
+    uint64_t saves_fp : 1; /* the caller's frame pointer is saved, 8 * fp from the frame; else it is unchanged */
+    uint64_t fp_at_fp : 1; /* it is saved 8 * fp from this function's frame pointer instead (realigned stacks) */
     int64_t fp : 16;
-    int64_t add : 11; /* of the DEREF kinds */
+    int64_t add : 10; /* of the DEREF kinds */
     int64_t cfa : 32;
 };
 
@@ -35,5 +36,22 @@ struct cfi_rule {
  * the call. For a return address pass the address before it.
  */
 struct cfi_rule cfi_find(const void *header, uint64_t address);
+
+/* --- the whole truth, for the rare frames that need it ------------------------------------------------------------ */
+
+#define CFI_REGISTERS 17u /* by their DWARF numbers; the last is the return address */
+
+struct cfi_registers {
+    uint64_t value[CFI_REGISTERS]; /* of a frame; value[ARCH_DWARF_RA] is where it runs */
+    bool exact;                    /* it is the instruction that runs next, not the one after a call */
+};
+
+/*
+ * Turns the registers of a frame into those of its caller by everything the tables say: any register, any expression.
+ * `read` gets a word of the stack, or says that there is none. Returns what kind of frame this was: CFI_NONE, CFI_END,
+ * CFI_SIGNAL (registers unchanged) or CFI_UNSUPPORTED end the walk; all else is a step made.
+ */
+enum cfi_kind cfi_step(const void *header, struct cfi_registers *r,
+                       bool (*read)(void *context, uint64_t address, uint64_t *word), void *context);
 
 #endif

@@ -48,22 +48,26 @@ static uint32_t gnu_hash(const char *name)
     return h;
 }
 
-/* A definition that new programs would be bound to: hidden versions (bit 15 of versym) are for old ones. */
+/*
+ * The definition that a new program would be bound to. Versions marked hidden (bit 15 of versym) are for old programs,
+ * and count only where the object has no other, as a debugging allocator that keeps to the oldest version.
+ */
 static const ElfW(Sym) * object_symbol(const struct object *o, const char *name, uint32_t hash)
 {
     const uint32_t buckets = o->hash[0], first = o->hash[1], bloom = o->hash[2];
     const uint32_t *bucket = o->hash + 4 + bloom * (sizeof(ElfW(Addr)) / 4), *chain = bucket + buckets;
-    uint32_t i = buckets ? bucket[hash % buckets] : 0;
-    for (; i >= first && i != 0; i++) {
-        uint32_t h = chain[i - first];
+    const ElfW(Sym) *hidden = NULL;
+    uint32_t i = buckets ? bucket[hash % buckets] : 0, end = 0;
+    for (; i >= first && i != 0 && !(end & 1); i++) {
         const ElfW(Sym) *s = &o->symbols[i];
-        if ((h | 1) == (hash | 1) && s->st_shndx != SHN_UNDEF && sys_equal(o->strings + s->st_name, name) &&
-            !(o->versions && o->versions[i] & 0x8000))
+        end = chain[i - first];
+        if ((end | 1) != (hash | 1) || s->st_shndx == SHN_UNDEF || !sys_equal(o->strings + s->st_name, name))
+            continue;
+        if (!o->versions || !(o->versions[i] & 0x8000))
             return s;
-        if (h & 1)
-            break;
+        hidden = s;
     }
-    return NULL;
+    return hidden;
 }
 
 static void *object_find(const struct link_map *map, const char *name, uint32_t hash)

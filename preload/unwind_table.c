@@ -175,9 +175,11 @@ static bool step_by_rule(struct window *w, struct registers *r, struct cfi_rule 
     }
     if (unlikely(frame <= r->sp)) /* the caller's frame lies above */
         return false;
-    if (!read_word(w, frame - 8, &r->pc) ||
-        (rule.saves_fp && !read_word(w, frame + (uint64_t)((int64_t)rule.fp * 8), &r->fp)))
+    uint64_t fp_base = rule.fp_at_fp ? r->fp : frame;
+    if (!read_word(w, frame - 8, &r->pc))
         return false;
+    if (rule.saves_fp && !read_word(w, fp_base + (uint64_t)((int64_t)rule.fp * 8), &r->fp))
+        r->fp = 0; /* tables are wrong between `leave` and `ret` of some realigned functions; it may not be needed */
     r->sp = frame;
     r->exact = false;
     return true;
@@ -206,22 +208,64 @@ static bool step_by_frame_pointer(struct window *w, struct registers *r)
     return true;
 }
 
-static bool step(struct window *w, struct registers *r)
+/* One step. CFI_STACK: made. CFI_UNSUPPORTED: there is a caller, but it takes more than this to find it. */
+static enum cfi_kind step(struct window *w, struct registers *r)
 {
     struct cfi_rule rule = rule_of(r->pc, r->exact);
     if (likely(rule.kind == CFI_STACK || rule.kind == CFI_FRAME))
-        return step_by_rule(w, r, rule);
+        return step_by_rule(w, r, rule) ? CFI_STACK : CFI_END;
     switch (rule.kind) {
     case CFI_DEREF_STACK:
     case CFI_DEREF_FRAME:
-        return step_by_rule(w, r, rule);
+        return step_by_rule(w, r, rule) ? CFI_STACK : CFI_END;
     case CFI_SIGNAL:
-        return step_over_signal(w, r);
+        return step_over_signal(w, r) ? CFI_STACK : CFI_END;
     case CFI_NONE:
-        return step_by_frame_pointer(w, r);
+        return step_by_frame_pointer(w, r) ? CFI_STACK : CFI_END;
+    case CFI_UNSUPPORTED:
+        return CFI_UNSUPPORTED;
     default:
-        return false;
+        return CFI_END;
     }
+}
+
+/* --- the slow walk, for stacks with a frame that the rules cannot tell --------------------------------------------- */
+
+static bool read_for_step(void *w, uint64_t address, uint64_t *word)
+{
+    return read_word(w, address, word);
+}
+
+static enum cfi_kind step_slowly(struct window *w, struct cfi_registers *all)
+{
+    uint64_t *value = all->value, header;
+    if (!modules_frame_header(value[ARCH_DWARF_RA], &header))
+        return CFI_END;
+    enum cfi_kind kind = header ? cfi_step((const void *)header, all, read_for_step, w) : CFI_NONE;
+    if (kind == CFI_SIGNAL)
+        return arch_step_over_signal(value, read_for_step, w) && (all->exact = true) ? CFI_STACK : CFI_END;
+    if (kind == CFI_NONE) {
+        struct registers r = { value[ARCH_DWARF_RA], value[ARCH_DWARF_SP], value[ARCH_DWARF_FP], all->exact };
+        if (!step_by_frame_pointer(w, &r))
+            return CFI_END;
+        value[ARCH_DWARF_RA] = r.pc;
+        value[ARCH_DWARF_SP] = r.sp;
+        value[ARCH_DWARF_FP] = r.fp;
+        all->exact = false;
+        return CFI_STACK;
+    }
+    return kind;
+}
+
+/* With all registers, from the beginning: what a frame of this kind needs was saved further in. */
+static __attribute__((noinline)) unsigned walk_slowly(void **pc, unsigned most)
+{
+    struct cfi_registers all = { .exact = true };
+    unsigned count = 0;
+    arch_get_all_registers(all.value);
+    while (count < most && step_slowly(&window, &all) == CFI_STACK && all.value[ARCH_DWARF_RA])
+        pc[count++] = (void *)all.value[ARCH_DWARF_RA];
+    return count;
 }
 
 static unsigned walk(void **pc, unsigned most)
@@ -229,10 +273,11 @@ static unsigned walk(void **pc, unsigned most)
     struct registers r = { .exact = true };
     struct window *w = &window;
     unsigned count = 0;
+    enum cfi_kind kind = CFI_END;
     arch_get_registers(r.pc, r.sp, r.fp);
-    while (count < most && step(w, &r) && r.pc)
+    while (count < most && (kind = step(w, &r)) == CFI_STACK && r.pc)
         pc[count++] = (void *)r.pc;
-    return count;
+    return kind == CFI_UNSUPPORTED ? walk_slowly(pc, most) : count;
 }
 
 static bool start(void)

@@ -152,11 +152,24 @@ static void set_call_place(Dwarf_Die *cu, Dwarf_Die *die, struct elf_frame *oute
         outer->file = dwarf_filesrc(files, file, NULL, NULL);
 }
 
+/* The scopes around an address, innermost first: of an inlined function those of its caller, not of its definition. */
+static int find_scopes(Dwarf_Die *cu, Dwarf_Addr address, Dwarf_Die **scopes)
+{
+    Dwarf_Die innermost;
+    if (!cu || dwarf_getscopes(cu, address, scopes) <= 0)
+        return 0;
+    innermost = **scopes;
+    free(*scopes);
+    *scopes = NULL;
+    int count = dwarf_getscopes_die(&innermost, scopes);
+    return count > 0 ? count : 0;
+}
+
 uint32_t elf_frames(struct elf_module *m, uint64_t address, struct elf_frame *frame, uint32_t most)
 {
-    Dwarf_Addr bias;
+    Dwarf_Addr bias = 0;
     Dwarf_Die *scopes = NULL, *cu = dwfl_module_addrdie(m->module, address, &bias);
-    int count = cu ? dwarf_getscopes(cu, address - bias, &scopes) : 0;
+    int count = find_scopes(cu, address - bias, &scopes);
     uint32_t used = 0;
     frame[0] = (struct elf_frame){ .function = NULL };
     set_line(m, address, &frame[0]);
@@ -178,7 +191,20 @@ uint32_t elf_frames(struct elf_module *m, uint64_t address, struct elf_frame *fr
         used = 1;
     /* The symbol table's name is the mangled one also where DWARF has only the bare name. */
     const char *symbol = symbol_name(m, address);
-    if (symbol && (!frame[used - 1].inlined))
+    if (symbol && !frame[used - 1].inlined)
         frame[used - 1].function = symbol;
     return used;
+}
+
+bool elf_is_signal_frame(struct elf_module *m, uint64_t address)
+{
+    GElf_Addr bias = 0;
+    Dwarf_Frame *frame = NULL;
+    bool signal = false;
+    Dwarf_CFI *cfi = dwfl_module_eh_cfi(m->module, &bias);
+    if (!cfi || dwarf_cfi_addrframe(cfi, address - bias, &frame) != 0)
+        return false;
+    dwarf_frame_info(frame, NULL, NULL, &signal);
+    free(frame);
+    return signal;
 }

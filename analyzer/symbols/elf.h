@@ -24,4 +24,7 @@ void elf_close(struct elf_module *m);
 /* Fills in up to `most` frames at an address of the file, innermost first. Returns how many, at least 1. */
 uint32_t elf_frames(struct elf_module *m, uint64_t address, struct elf_frame *frame, uint32_t most);
 
+/* Whether code at this address runs on a frame that the kernel made for a signal: what called it was interrupted. */
+bool elf_is_signal_frame(struct elf_module *m, uint64_t address);
+
 #endif

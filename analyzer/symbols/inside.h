@@ -18,7 +18,7 @@ struct module {
 struct place {
     struct symbol_frame *frame;
     uint32_t count, module;
-    bool exact, counted;
+    bool exact, signal, counted;
 };
 
 KHASH_MAP_INIT_STR(modules, uint32_t)

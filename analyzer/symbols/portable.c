@@ -31,14 +31,15 @@ char *symbols_export(const struct symbols *s)
         if (!kh_exist(s->places, k))
             continue;
         const struct place *p = &kh_value(s->places, k);
-        if (!p->frame[p->count - 1].function || p->module >= s->modules)
+        if ((!p->frame[p->count - 1].function && !p->signal) || p->module >= s->modules)
             continue;
         json_t *module = json_object_get(root, s->module[p->module].key);
         if (!module) {
             json_object_set_new(root, s->module[p->module].key, json_object());
             module = json_object_get(root, s->module[p->module].key);
         }
-        snprintf(offset, sizeof offset, "%llx%s", (unsigned long long)p->frame[0].offset, p->exact ? "!" : "");
+        snprintf(offset, sizeof offset, "%llx%s%s", (unsigned long long)p->frame[0].offset, p->exact ? "!" : "",
+                 p->signal ? "~" : "");
         json_object_set_new(module, offset, frames_json(p));
     }
     char *text = json_dumps(root, JSON_COMPACT);
@@ -56,6 +57,7 @@ static void import_place(struct symbols *s, uint32_t module, const char *key, co
     struct place p = { .frame = memory_take(count * sizeof *p.frame), .count = (uint32_t)count };
     p.module = module;
     p.exact = *end == '!';
+    p.signal = end[p.exact] == '~';
     for (size_t i = 0; i < count; i++) {
         const json_t *f = json_array_get(frames, i);
         const char *function = json_string_value(json_array_get(f, 0)), *file = json_string_value(json_array_get(f, 1));

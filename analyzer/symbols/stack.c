@@ -16,13 +16,6 @@ static void add_frames(struct symbol_stack *stack, struct symbol_frames found)
     }
 }
 
-/* The kernel returns from a signal handler through this function of libc; the frame outside it was interrupted. */
-static bool returns_from_signal(struct symbol_frames f)
-{
-    const char *name = f.count ? f.frame[f.count - 1].function : NULL;
-    return name && (strcmp(name, "__restore_rt") == 0 || strcmp(name, "__kernel_rt_sigreturn") == 0);
-}
-
 void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, struct symbol_stack *stack)
 {
     bool exact = false;
@@ -35,7 +28,7 @@ void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, stru
             continue;
         }
         struct symbol_frames found = symbols_node(s, t, node, exact);
-        exact = returns_from_signal(found);
+        exact = found.signal;
         stack->own |= found.count && strncmp(symbols_base_name(found.frame->module), "libmemtap", 9) == 0;
         add_frames(stack, found);
     }

@@ -111,6 +111,8 @@ static struct place look_up(struct symbols *s, uint32_t number, uint64_t offset,
     uint32_t count = elf ? elf_frames(elf, exact ? offset : offset - 1, found, MOST_INLINED) : 1;
     struct place p = { .frame = memory_take(count * sizeof *p.frame), .count = count, .module = number };
     p.exact = exact;
+    p.signal = elf && (!found[0].function || strncmp(found[0].function, "__restore_rt", 12) == 0) &&
+               elf_is_signal_frame(elf, offset - 1);
     for (uint32_t i = 0; i < count; i++)
         p.frame[i] = (struct symbol_frame){ .function = readable(s, found[i].function),
                                             .file = symbols_keep(s, found[i].file),
@@ -139,7 +141,7 @@ struct symbol_frames symbols_node(struct symbols *s, const struct trace *t, uint
 {
     const struct trace_node *n = trace_node(t, node);
     if (!n || n->module == RECORD_MODULE_TAG)
-        return (struct symbol_frames){ 0, NULL };
+        return (struct symbol_frames){ 0, NULL, false };
     uint32_t number = n->module ? number_of(s, t, n->module) : GENERATED;
     uint64_t key = place_key(number, n->value, exact);
     khint_t k = kh_get(places, s->places, key);
@@ -154,7 +156,7 @@ struct symbol_frames symbols_node(struct symbols *s, const struct trace *t, uint
         s->asked++;
         s->named += p->frame[p->count - 1].function != NULL;
     }
-    return (struct symbol_frames){ p->count, p->frame };
+    return (struct symbol_frames){ p->count, p->frame, p->signal };
 }
 
 void symbols_count(const struct symbols *s, uint64_t *asked, uint64_t *named)

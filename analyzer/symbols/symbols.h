@@ -23,6 +23,7 @@ struct symbol_frame {
 struct symbol_frames {
     uint32_t count;
     const struct symbol_frame *frame;
+    bool signal; /* returns from a signal handler: the next frame was interrupted anywhere, not in a call */
 };
 
 struct symbols;

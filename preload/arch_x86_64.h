@@ -64,7 +64,7 @@ static inline bool arch_step_over_signal(uint64_t *value, bool (*read)(void *, u
     static const uint8_t place[17] = { 13, 12, 14, 11, 9, 8, 10, 15, 0, 1, 2, 3, 4, 5, 6, 7, 16 };
     uint64_t sp = value[ARCH_DWARF_SP];
     for (unsigned i = 0; i < 17; i++)
-        if (!read(context, sp + 40 + 8u * place[i], &value[i]))
+        if (!read(context, sp + 40 + (uint64_t)place[i] * 8, &value[i]))
             return false;
     return true;
 }

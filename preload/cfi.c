@@ -58,7 +58,7 @@ static bool pack_fp(const struct cfi_place *fp, struct cfi_rule *r)
         return false;
     }
     r->fp = offset / 8;
-    return r->fp * 8 == offset;
+    return (int64_t)r->fp * 8 == offset;
 }
 
 static struct cfi_rule pack(const struct cfi_row *row)

@@ -263,7 +263,7 @@ enum cfi_kind cfi_row_find(const void *header, uint64_t address, struct cfi_row 
     take_pointer(&b, frame, base);
     uint64_t count = take_pointer(&b, number, base), low = 0;
     const struct pair *pair = (const void *)b.at;
-    for (uint64_t high = count; low < high;) {
+    for (uint64_t high = pair ? count : 0; low < high;) {
         uint64_t middle = low + (high - low) / 2;
         if (base + (uint64_t)(int64_t)pair[middle].start <= address)
             low = middle + 1;

@@ -5,12 +5,15 @@
 
 static struct config config;
 
+/* Names and values are cut, so that the reason and the next warning find room. */
 static void warn(const char *name, const char *value, const char *reason)
 {
     struct text t = { config.warnings, sizeof config.warnings, sys_strlen(config.warnings), false };
+    size_t length = sys_strlen(value);
     text_add(&t, name);
     text_add(&t, "=");
-    text_add(&t, value);
+    text_add_bytes(&t, value, length < 60 ? length : 60);
+    text_add(&t, length < 60 ? "" : "...");
     text_add(&t, reason);
     text_add(&t, "\n");
 }
@@ -32,7 +35,7 @@ static void read_size(const char *name, const char *value, uint64_t *size)
     for (unsigned i = 0; units[i] && *end; i++)
         if ((*end & ~0x20) == units[i])
             shift = 10 * (i + 1);
-    if (end == value || (*end && (!shift || end[1])) || n > UINT64_MAX >> shift)
+    if (end == value || (*end && (!shift || end[1])) || n > UINT64_MAX >> shift || n == UINT64_MAX)
         warn(name, value, ": not a size such as 512M; ignored");
     else
         *size = n << shift;
@@ -60,7 +63,7 @@ const struct config *config_read(char **envp)
 {
     config = (struct config){ .temporary = "/tmp", .limit = (uint64_t)4 << 30, .follow = true };
     for (; envp && *envp; envp++) {
-        char name[32];
+        char name[64];
         struct text t = TEXT_ON(name);
         const char *equals = *envp;
         if (*equals != 'M' && *equals != 'T')
@@ -68,8 +71,8 @@ const struct config *config_read(char **envp)
         while (*equals && *equals != '=')
             equals++;
         text_add_bytes(&t, *envp, (size_t)(equals - *envp));
-        if (*equals && !t.full)
-            read_variable(name, equals + 1);
+        if (*equals)
+            read_variable(name, equals + 1); /* a name that does not fit is none of ours: cut, it stays unknown */
     }
     return &config;
 }

@@ -71,7 +71,7 @@ static void put_span(enum record_kind kind, uint64_t *time, uint64_t before, uin
 
 uint64_t event_stamp(void)
 {
-    return event_awake() ? tracefile_now() : 0;
+    return event_awake() && tracefile_hindrance() < 0 ? tracefile_now() : 0;
 }
 
 /* --- heap -------------------------------------------------------------------------------------------------------- */
@@ -242,14 +242,29 @@ void event_exit(int status)
 {
     struct trace_header *h = tracefile_header;
     struct thread_pass pass;
-    if (*event_state != EVENT_AWAKE || (uint32_t)sys_pid() != h->identity.pid || !begin(&pass))
+    bool sandboxed = tracefile_hindrance() == TRACE_LOSS_SANDBOX; /* then no system call is safe */
+    if (*event_state != EVENT_AWAKE || (!sandboxed && (uint32_t)sys_pid() != h->identity.pid))
         return; /* asleep: a forked child that recorded nothing; another pid: between vfork and exec */
-    sample_next = 0;
-    h->status.end_time = tracefile_now();
-    h->status.end_mono_ns = sys_clock_ns(CLOCK_MONOTONIC);
     h->status.end_status = status;
     __atomic_store_n(&h->status.end, TRACE_END_EXIT, __ATOMIC_RELEASE);
+    if (tracefile_hindrance() >= 0 || !begin(&pass))
+        return;
+    h->status.end_time = tracefile_now();
+    h->status.end_mono_ns = sys_clock_ns(CLOCK_MONOTONIC);
+    sample_next = 0; /* the last one */
     end(&pass, h->status.end_time);
+}
+
+void event_sandbox_begin(void)
+{
+    if (event_awake())
+        tracefile_stop(TRACE_LOSS_SANDBOX);
+}
+
+void event_sandbox_end(bool entered)
+{
+    if (!entered)
+        tracefile_resume(TRACE_LOSS_SANDBOX);
 }
 
 void event_unloaded(void)

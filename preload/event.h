@@ -47,6 +47,11 @@ void event_fork_end(int pid);
 /* The process is about to end with this status. */
 void event_exit(int status);
 
+/* Around a call that puts the process into a sandbox which may forbid what the tap does: nothing is recorded from there
+ * on, unless the call fails. */
+void event_sandbox_begin(void);
+void event_sandbox_end(bool entered);
+
 /* After a dlclose. */
 void event_unloaded(void);
 

@@ -109,6 +109,7 @@ static bool start_in_image(void)
         event_state = wiped;
     if (image.off)
         return false;
+    sys_single_threaded = real_next("__libc_single_threaded");
     modules_start(forget_code);
     image.no_unwinder = !unwind_use(&unwind_table);
     return true;
@@ -136,6 +137,7 @@ void event_sleep(void)
 
 bool event_wake(void)
 {
+    image.off |= image.started && tracefile_hindrance() == TRACE_LOSS_SANDBOX; /* no system call is safe any more */
     if (image.off)
         set_state(EVENT_OFF);
     if (image.starting || image.off)

@@ -1,5 +1,9 @@
 /* hook_process.c: where processes and code come and go. dlopen is not wrapped: that would change whose RUNPATH counts;
  * new modules are noticed when their first address appears on a stack. */
+#include <linux/seccomp.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+
 #include "event.h"
 #include "real.h"
 
@@ -45,6 +49,39 @@ void hook__Exit(int status)
     event_exit(status);
     real()->_Exit(status);
     __builtin_unreachable();
+}
+
+/* Programs sandbox themselves by prctl, or by the seccomp system call, which has no function of its own in libc. */
+int hook_prctl(int option, ...)
+{
+    va_list more;
+    va_start(more, option);
+    unsigned long a = va_arg(more, unsigned long), b = va_arg(more, unsigned long), c = va_arg(more, unsigned long),
+                  d = va_arg(more, unsigned long);
+    va_end(more);
+    if (option == PR_SET_SECCOMP)
+        event_sandbox_begin();
+    int result = real()->prctl(option, a, b, c, d);
+    if (option == PR_SET_SECCOMP)
+        event_sandbox_end(result == 0);
+    return result;
+}
+
+long hook_syscall(long number, ...)
+{
+    va_list more;
+    long a[6];
+    va_start(more, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(more, long);
+    va_end(more);
+    bool sandboxes = number == SYS_seccomp && (a[0] == SECCOMP_SET_MODE_STRICT || a[0] == SECCOMP_SET_MODE_FILTER);
+    if (sandboxes)
+        event_sandbox_begin();
+    long result = real()->syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    if (sandboxes)
+        event_sandbox_end(result == 0);
+    return result;
 }
 
 int hook_dlclose(void *handle)

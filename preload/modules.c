@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "lines.h"
+
 #define MODULES 4096u
 #define PHDRS 16u
 #define ARENA_SIZE 65536u
@@ -44,37 +46,6 @@ struct mapping {
     bool executable;
     const char *path;
 };
-
-/* Lines of a file, without stdio. */
-struct lines {
-    int fd;
-    uint64_t offset;
-    size_t used, at;
-    char buffer[8192]; /* in the list's own memory, not on the target's stack */
-};
-
-/* The next line, NUL-terminated, or NULL at the end. */
-static char *next_line(struct lines *l)
-{
-    for (;;) {
-        for (size_t i = l->at; i < l->used; i++)
-            if (l->buffer[i] == '\n') {
-                char *line = l->buffer + l->at;
-                l->buffer[i] = '\0';
-                l->at = i + 1;
-                return line;
-            }
-        __builtin_memmove(l->buffer, l->buffer + l->at, l->used - l->at);
-        l->used -= l->at;
-        l->at = 0;
-        size_t room = sizeof l->buffer - l->used;
-        long n = room ? sys_pread(l->fd, l->buffer + l->used, room, l->offset) : 0;
-        if (n <= 0)
-            return NULL;
-        l->offset += (uint64_t)n;
-        l->used += (size_t)n;
-    }
-}
 
 /* "start-end perms offset major:minor inode   path" (proc(5)). */
 static struct mapping parse_mapping(const char *line)
@@ -246,10 +217,9 @@ static void retire_unseen(void)
 static void read_maps(struct lines *lines)
 {
     uint64_t base = 0, base_inode = 0;
-    lines->used = lines->at = lines->offset = 0;
     for (uint32_t i = 0; i < list.count; i++)
         list.module[i].seen = false;
-    for (char *line; (line = next_line(lines));) {
+    for (char *line; (line = lines_next(lines));) {
         struct mapping m = parse_mapping(line);
         if (m.offset == 0 || m.inode != base_inode) {
             base = m.start;
@@ -270,16 +240,17 @@ static bool look(void)
     static struct lines lines;
     if (__atomic_exchange_n(&list.busy, 1, __ATOMIC_ACQUIRE))
         return false;
-    lines.fd = kept_get(&list.maps);
-    if (lines.fd >= 0) {
+    int fd = kept_get(&list.maps);
+    if (fd >= 0) {
+        lines_begin(&lines, fd);
         read_maps(&lines);
-        kept_put(&list.maps, lines.fd);
+        kept_put(&list.maps, fd);
     } else {
         tracefile_shortfall(TRACE_SHORT_NO_PROC);
     }
     list.looked_ns = sys_clock_ns(CLOCK_MONOTONIC);
     __atomic_store_n(&list.busy, 0, __ATOMIC_RELEASE);
-    return lines.fd >= 0;
+    return fd >= 0;
 }
 
 /* An unwinder that has lost its way brings up addresses that are no code: looking for each again and again would cost

@@ -113,7 +113,11 @@ static void chunk_seal(struct trace_chunk *chunk)
 static bool chunk_turn(struct cursor *c)
 {
     uint64_t sequence = c->chunk->sequence;
-    int next = reader_alive() ? slot_take() : -1;
+    int next = reader_alive() || !tracefile_can_append() ? slot_take() : -1;
+    if (next < 0 && !tracefile_can_append()) {
+        tracefile_stop(TRACE_LOSS_NO_DESCRIPTOR);
+        return false;
+    }
     if (next >= 0) {
         __atomic_store_n(state_of(c->slot), TRACE_STATE(sequence, TRACE_STATE_CLOSED), __ATOMIC_RELEASE);
         return chunk_open(c, (uint32_t)next);
@@ -168,13 +172,17 @@ static bool add_group(uint32_t number)
     return true;
 }
 
-/* Gives a new cursor its first slot. */
-static bool cursor_begin(struct cursor *c)
+/* Gives a new cursor its first slot. -1 if done, else why not. */
+static int cursor_begin(struct cursor *c)
 {
-    int slot = slot_take();
-    while (slot < 0 && tracefile_add_region())
+    int hindrance = -1, slot = slot_take();
+    while (slot < 0 && hindrance < 0) {
+        hindrance = tracefile_add_region();
         slot = slot_take();
-    return slot >= 0 && chunk_open(c, (uint32_t)slot);
+    }
+    if (slot < 0)
+        return hindrance;
+    return chunk_open(c, (uint32_t)slot) ? -1 : (int)TRACE_LOSS_IO_ERROR;
 }
 
 static bool cursor_claim(struct cursor *c, uint32_t tid, uint32_t from)
@@ -196,7 +204,8 @@ static struct cursor *take_from_dead(uint32_t tid)
     return NULL;
 }
 
-static struct cursor *claim_any(uint32_t tid)
+/* A free cursor, of the pool or new; NULL and a cause if there is none. */
+static struct cursor *claim_any(uint32_t tid, enum trace_loss *cause)
 {
     for (uint32_t i = 0; i < TRACE_SLOTS; i++) {
         struct cursor *c = cursor_at(i);
@@ -204,26 +213,49 @@ static struct cursor *claim_any(uint32_t tid)
             struct cursor *dead = i ? take_from_dead(tid) : NULL;
             if (dead)
                 return dead;
+            *cause = TRACE_LOSS_NO_MEMORY;
             if (!add_group(i / GROUP))
-                break;
+                return NULL;
             c = cursor_at(i);
         }
         if (cursor_claim(c, tid, 0))
             return c;
     }
+    *cause = TRACE_LOSS_NO_SLOT;
     return NULL;
 }
 
 struct cursor *ring_take(uint32_t tid)
 {
-    struct cursor *c = claim_any(tid);
-    if (c && !c->chunk && !cursor_begin(c)) {
+    enum trace_loss cause = TRACE_LOSS_NO_SLOT;
+    struct cursor *c = claim_any(tid, &cause);
+    int hindrance = c && !c->chunk ? cursor_begin(c) : -1;
+    if (c && hindrance < 0)
+        return c;
+    if (c)
         ring_give_back(c);
-        c = NULL;
+    if (hindrance >= 0)
+        cause = (enum trace_loss)hindrance;
+    hindrance = tracefile_hindrance(); /* what stopped the recording is the cause of all that follows */
+    tracefile_lose(hindrance >= 0 ? (enum trace_loss)hindrance : cause, 1);
+    return NULL;
+}
+
+void ring_restart(struct cursor *c)
+{
+    if (c->chunk && !chunk_turn(c))
+        c->chunk->lost++;
+}
+
+void ring_restart_others(uint32_t tid, const struct cursor *own)
+{
+    for (uint32_t i = 0; i < TRACE_SLOTS && cursor_at(i); i++) {
+        struct cursor *c = cursor_at(i);
+        if (c == own || __atomic_load_n(&c->owner, __ATOMIC_RELAXED) != tid)
+            continue;
+        ring_restart(c);
+        ring_give_back(c);
     }
-    if (!c)
-        tracefile_lose(TRACE_LOSS_NO_SLOT, 1);
-    return c;
 }
 
 void ring_give_back(struct cursor *c)

@@ -33,6 +33,12 @@ struct cursor *ring_take(uint32_t tid);
 
 void ring_give_back(struct cursor *cursor);
 
+/* A record was begun and left: the coder remembers what nobody will decode. Goes on in a new chunk. */
+void ring_restart(struct cursor *cursor);
+
+/* The same for all other cursors of the thread, which are given back. */
+void ring_restart_others(uint32_t tid, const struct cursor *own);
+
 /* Room for a record of up to `size` bytes, which may close the chunk; NULL if recording has stopped. */
 uint8_t *ring_reserve_slow(struct cursor *cursor, size_t size);
 static inline uint8_t *ring_reserve(struct cursor *cursor, size_t size)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -98,31 +99,43 @@ long sys_read_link(const char *path, char *buffer, size_t size)
 
 /* --- files that are kept open ------------------------------------------------------------------------------------ */
 
+const char *sys_single_threaded;
+
+/* Whether a descriptor that belongs to nobody else could have been moved out of the way; if not, why try again. */
+static bool cannot_raise;
+
+static int duplicate_at(int fd, uint64_t least)
+{
+    return (int)CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, least);
+}
+
 /*
- * Moves fd to 100 or above. Where the soft limit leaves no room there it is raised for the moment of the call; a
+ * Moves fd out of the target's way: to a number at or above its soft limit, which is raised for the moment of the call,
+ * so that it can open as many files as ever; else, where the hard limit leaves no room, to a high one below. A
  * descriptor above the limit stays usable. The new number, or -errno with fd still open.
  */
 static int raise_fd(int fd)
 {
-    enum { FIRST = 100, ROOM = 1000 };
-    long high = CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, ROOM);
-    if (high < 0)
-        high = CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FIRST);
-    if (high < 0) {
-        struct rlimit64 was = { 0, 0 }, more;
-        if (CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &was) == 0) {
-            more = (struct rlimit64){ ROOM, was.rlim_max < ROOM ? ROOM : was.rlim_max };
-            if (was.rlim_max >= ROOM || CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, &more, 0) < 0)
-                more.rlim_max = was.rlim_max;
-            if (CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, &more, 0) == 0) {
-                high = CALL(SYS_fcntl, fd, F_DUPFD_CLOEXEC, FIRST);
-                CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, &was, 0);
-            }
+    enum { FIRST = 100, HIGH = 1000, HIGHEST = 1 << 20 }; /* the table of descriptors grows with the highest */
+    struct rlimit64 was = { 0, 0 }, more;
+    int high = -EMFILE;
+    if (CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, &was) == 0) {
+        more = (struct rlimit64){ (was.rlim_cur < FIRST ? FIRST : was.rlim_cur) + 64, was.rlim_max };
+        if (more.rlim_max < more.rlim_cur)
+            more.rlim_max = more.rlim_cur; /* for the privileged only */
+        if (was.rlim_cur < HIGHEST && CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, &more, 0) == 0) {
+            high = duplicate_at(fd, was.rlim_cur < FIRST ? FIRST : was.rlim_cur);
+            CALL(SYS_prlimit64, 0, RLIMIT_NOFILE, &was, 0);
         }
     }
+    if (high < 0)
+        high = duplicate_at(fd, HIGH);
+    if (high < 0)
+        high = duplicate_at(fd, FIRST);
     if (high >= 0)
         sys_close(fd);
-    return (int)high;
+    cannot_raise = high < 0;
+    return high;
 }
 
 int sys_pipe(int fd[2], int flags)
@@ -156,7 +169,9 @@ int kept_get(struct kept_file *file)
 {
     if (file->fd && is_file(file, file->fd))
         return file->fd;
-    int fd = sys_open(file->path, file->flags, 0);
+    /* Where no high number can be had, a low one for a moment is no harm as long as there is one thread. */
+    bool alone = sys_single_threaded && *sys_single_threaded;
+    int fd = cannot_raise && !alone ? -EMFILE : sys_open(file->path, file->flags, 0);
     if (fd < 0)
         return fd;
     if (file->pinned && !is_file(file, fd)) {
@@ -175,13 +190,12 @@ void kept_put(struct kept_file *file, int fd)
         sys_close(fd);
 }
 
-void kept_adopt(struct kept_file *file, int fd)
+bool kept_adopt(struct kept_file *file, int fd)
 {
     int high = raise_fd(fd);
     file->fd = high < 0 ? 0 : high;
     file->pinned = identify(high < 0 ? fd : high, &file->device, &file->inode);
-    if (high < 0)
-        sys_close(fd);
+    return high >= 0;
 }
 
 void kept_close(struct kept_file *file)
@@ -189,6 +203,12 @@ void kept_close(struct kept_file *file)
     if (file->fd && is_file(file, file->fd))
         sys_close(file->fd);
     file->fd = 0;
+}
+
+bool sys_on_signal_stack(void)
+{
+    stack_t now = { .ss_flags = 0 };
+    return CALL(SYS_sigaltstack, 0, &now) == 0 && now.ss_flags & SS_ONSTACK;
 }
 
 /* --- processes and time ------------------------------------------------------------------------------------------ */
@@ -429,7 +449,7 @@ uint64_t sys_parse_number(const char *s, const char **end, unsigned base)
                                                   : 99;
         if (digit >= base)
             break;
-        n = n * base + digit;
+        n = n > (UINT64_MAX - digit) / base ? UINT64_MAX : n * base + digit;
     }
     *end = s;
     return n;

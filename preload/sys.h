@@ -56,9 +56,15 @@ struct kept_file {
 
 /* A descriptor of the file: the kept one if it still is that file, else a new one. Or -errno. */
 int kept_get(struct kept_file *file);
-void kept_put(struct kept_file *file, int fd);   /* when done with what kept_get gave */
-void kept_adopt(struct kept_file *file, int fd); /* takes over a fresh descriptor and pins its file */
+void kept_put(struct kept_file *file, int fd); /* when done with what kept_get gave */
+/* Takes over a fresh descriptor and pins its file. False: it could not be moved away, and is still open and low. */
+bool kept_adopt(struct kept_file *file, int fd);
 void kept_close(struct kept_file *file);
+
+/* libc's word on whether there is only one thread; NULL: it does not say. */
+extern const char *sys_single_threaded;
+
+bool sys_on_signal_stack(void); /* whether the thread runs on its alternate signal stack now */
 
 /* --- memory of the tap itself ------------------------------------------------------------------------------------ */
 
@@ -89,7 +95,7 @@ void text_add_number(struct text *t, uint64_t n);
 size_t sys_strlen(const char *s);
 bool sys_equal(const char *a, const char *b);
 bool sys_starts(const char *s, const char *prefix);
-/* The number at the start of s; *end is set behind it. */
+/* The number at the start of s, UINT64_MAX if it is larger; *end is set behind it. */
 uint64_t sys_parse_number(const char *s, const char **end, unsigned base);
 
 #endif

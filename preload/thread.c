@@ -91,15 +91,36 @@ static void lose(struct thread *t, enum trace_loss cause)
         tracefile_lose(cause, 1);
 }
 
+/* The stack has been unwound past the frame that was inside the tap: nobody will come back to it. */
+static bool was_left(const struct thread *t, uintptr_t here)
+{
+    return here > t->outermost && !sys_on_signal_stack();
+}
+
+static void recover(struct thread *t)
+{
+    t->depth = 1;
+    if (t->generation != threads.generation || !t->cursor)
+        return;
+    ring_restart_others(t->tid, t->cursor);
+    ring_restart(t->cursor);
+}
+
 struct thread_pass thread_enter(void)
 {
     struct thread *t = &thread_self;
     struct thread_pass pass = { .thread = t, .own = t->in_start };
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     t->depth++;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     int hindrance = tracefile_hindrance();
+    if (likely(t->depth == 1))
+        t->outermost = here;
+    else if (unlikely(here > t->outermost) && hindrance < 0 && was_left(t, here))
+        recover(t);
     if (unlikely(hindrance >= 0)) {
-        lose(t, (enum trace_loss)hindrance);
+        if (!t->in_start)
+            lose(t, (enum trace_loss)hindrance);
     } else if (unlikely((t->depth > 1 && !t->in_start) || t->ending)) {
         pass.cursor = take_for_a_moment(t);
         pass.temporary = true;

@@ -13,7 +13,8 @@
 #define THREAD_TAGS 32u /* depth of memtap_push */
 
 struct thread {
-    uint32_t depth; /* how many times over the thread is inside the tap */
+    uint32_t depth;      /* how many times over the thread is inside the tap */
+    uintptr_t outermost; /* frame address of the outermost entry: a thread above it left by siglongjmp */
     uint32_t tid;
     struct cursor *cursor;
     uint64_t generation;  /* of the process: differs in a forked child */
@@ -35,7 +36,8 @@ struct thread_pass {
     bool own;              /* the memory is the tap's own */
 };
 
-/* Begins an event. thread_leave must follow, also where cursor is NULL. */
+/* Begins an event. thread_leave must follow, also where cursor is NULL. A handler that leaves the tap by siglongjmp never
+ * comes to it: that is noticed at the next event. */
 struct thread_pass thread_enter(void);
 void thread_leave(struct thread_pass *pass);
 

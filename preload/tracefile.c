@@ -18,6 +18,7 @@ uint32_t tracefile_clock;
 static struct {
     struct kept_file kept;
     uint64_t limit;
+    bool sealed; /* there is no descriptor, and no more of the file than there was at the start */
     char path[600];
     struct trace_chunk *region[TRACE_REGIONS];
 } file = { .kept = { .path = file.path, .flags = O_RDWR | O_NOFOLLOW } };
@@ -44,6 +45,13 @@ void tracefile_stop(enum trace_loss cause)
 {
     uint32_t going = 0;
     __atomic_compare_exchange_n(&tracefile_header->status.stopped, &going, 1 + (uint32_t)cause, false, __ATOMIC_RELAXED,
+                                __ATOMIC_RELAXED);
+}
+
+void tracefile_resume(enum trace_loss cause)
+{
+    uint32_t stopped = 1 + (uint32_t)cause;
+    __atomic_compare_exchange_n(&tracefile_header->status.stopped, &stopped, 0, false, __ATOMIC_RELAXED,
                                 __ATOMIC_RELAXED);
 }
 
@@ -82,32 +90,6 @@ struct trace_chunk *tracefile_slot(uint32_t slot)
     return (struct trace_chunk *)(first + (size_t)(slot % TRACE_REGION_SLOTS) * TRACE_CHUNK_SIZE);
 }
 
-bool tracefile_add_region(void)
-{
-    struct trace_status *status = &tracefile_header->status;
-    uint32_t n = __atomic_load_n(&status->region_count, __ATOMIC_ACQUIRE);
-    if (n == TRACE_REGIONS)
-        return false;
-    int fd = kept_get(&file.kept);
-    if (fd < 0)
-        return false;
-    /* Two threads may map the same number: one wins the place, the other's room in the log stays a hole. */
-    uint64_t offset = __atomic_fetch_add(&status->log_end, REGION_SIZE + TRACE_CHUNK_SIZE, __ATOMIC_RELAXED);
-    offset = (offset + TRACE_CHUNK_SIZE - 1) & ~(uint64_t)(TRACE_CHUNK_SIZE - 1);
-    void *memory = sys_map_file(fd, offset, REGION_SIZE, NULL);
-    kept_put(&file.kept, fd);
-    struct trace_chunk *none = NULL;
-    if (!memory ||
-        !__atomic_compare_exchange_n(&file.region[n], &none, memory, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-        if (memory)
-            sys_unmap_file(memory, REGION_SIZE);
-        return memory != NULL;
-    }
-    tracefile_header->regions[n] = offset;
-    __atomic_store_n(&status->region_count, n + 1, __ATOMIC_RELEASE);
-    return true;
-}
-
 static bool reserve(int fd, uint64_t offset, uint64_t size)
 {
     if (stop_if(check_size(offset + size)))
@@ -118,8 +100,52 @@ static bool reserve(int fd, uint64_t offset, uint64_t size)
     return result == 0;
 }
 
+bool tracefile_can_append(void)
+{
+    return !file.sealed;
+}
+
+/* Maps a new region behind the log. Two threads may do so for the same number: one wins the place. */
+static int map_region(int fd, uint32_t n)
+{
+    struct trace_status *status = &tracefile_header->status;
+    uint64_t offset = __atomic_fetch_add(&status->log_end, REGION_SIZE + TRACE_CHUNK_SIZE, __ATOMIC_RELAXED);
+    offset = (offset + TRACE_CHUNK_SIZE - 1) & ~(uint64_t)(TRACE_CHUNK_SIZE - 1);
+    uint64_t states = offsetof(struct trace_header, slots) + n * TRACE_REGION_SLOTS * sizeof(uint64_t);
+    if (!reserve(fd, states & ~(uint64_t)4095, 4096))
+        return (int)__atomic_load_n(&status->stopped, __ATOMIC_RELAXED) - 1;
+    void *memory = sys_map_file(fd, offset, REGION_SIZE, NULL);
+    struct trace_chunk *none = NULL;
+    if (!memory)
+        return TRACE_LOSS_NO_MEMORY;
+    if (!__atomic_compare_exchange_n(&file.region[n], &none, memory, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        sys_unmap_file(memory, REGION_SIZE);
+        return -1;
+    }
+    tracefile_header->regions[n] = offset;
+    __atomic_store_n(&status->region_count, n + 1, __ATOMIC_RELEASE);
+    return -1;
+}
+
+int tracefile_add_region(void)
+{
+    uint32_t n = __atomic_load_n(&tracefile_header->status.region_count, __ATOMIC_ACQUIRE);
+    if (n == TRACE_REGIONS)
+        return TRACE_LOSS_NO_SLOT;
+    if (file.sealed)
+        return TRACE_LOSS_NO_DESCRIPTOR;
+    int fd = kept_get(&file.kept);
+    if (fd < 0)
+        return loss_of(fd);
+    int hindrance = map_region(fd, n);
+    kept_put(&file.kept, fd);
+    return hindrance;
+}
+
 bool tracefile_reserve_slot(uint32_t slot, uint32_t from, uint32_t to)
 {
+    if (file.sealed)
+        return true;
     int fd = kept_get(&file.kept);
     if (fd < 0) {
         tracefile_stop(loss_of(fd));
@@ -240,14 +266,24 @@ static int make_file(const char *directory)
     return -EEXIST;
 }
 
-/* Maps the header: the pages that will be written are backed first, one by one, so that a small trace stays small. */
+/* Maps the header: the pages that will be written are backed first; those of the slots' states when regions come. */
 static struct trace_header *map_header(int fd)
 {
-    const uint64_t used[][2] = { { 0, 8192 }, { offsetof(struct trace_header, slots), 4096 } };
-    for (unsigned i = 0; i < 2; i++)
-        if (check_size(used[i][0] + used[i][1]) >= 0 || sys_reserve(fd, used[i][0], used[i][1]) < 0)
-            return NULL;
+    const uint64_t used = offsetof(struct trace_header, strings) + TRACE_STRINGS_SIZE;
+    if (check_size(used) >= 0 || sys_reserve(fd, 0, used) < 0)
+        return NULL;
     return sys_map_file(fd, 0, TRACE_HEADER_SIZE, NULL);
+}
+
+/* Gives the low descriptor back to the target, after backing all of the ring that there will be. */
+static int seal(int fd)
+{
+    int hindrance = map_region(fd, 0);
+    if (hindrance < 0 && !reserve(fd, tracefile_header->regions[0], REGION_SIZE))
+        hindrance = (int)tracefile_header->status.stopped - 1;
+    sys_close(fd);
+    file.sealed = true;
+    return hindrance;
 }
 
 int tracefile_create(const struct tracefile_start *start)
@@ -263,16 +299,19 @@ int tracefile_create(const struct tracefile_start *start)
         return fd;
     file.limit = start->limit;
     struct trace_header *h = map_header(fd);
-    kept_adopt(&file.kept, fd);
+    bool kept = kept_adopt(&file.kept, fd);
     if (!h) {
         sys_unlink(file.path);
-        kept_close(&file.kept);
+        sys_close(kept ? file.kept.fd : fd);
+        file.kept.fd = 0;
         return -ENOSPC;
     }
     write_identity(h, start, parent);
     tracefile_header = h;
-    if (!tracefile_add_region())
-        tracefile_stop(TRACE_LOSS_NO_MEMORY);
+    file.sealed = false;
+    int hindrance = kept ? tracefile_add_region() : seal(fd);
+    if (hindrance >= 0)
+        tracefile_stop((enum trace_loss)hindrance);
     return 0;
 }
 

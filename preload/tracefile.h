@@ -36,8 +36,12 @@ int tracefile_create(const struct tracefile_start *start);
  * it writes on its return must then go nowhere. */
 void tracefile_forget(bool interrupted);
 
-/* Adds a ring region; false if there can be no more. Threads may call it at once. */
-bool tracefile_add_region(void);
+/* Adds a ring region. Threads may call it at once. -1 if done, else why not (enum trace_loss). */
+int tracefile_add_region(void);
+
+/* Whether chunks can be appended. Not so where no descriptor out of the target's way can be had: then the first region,
+ * backed in full, is all there is, and a reader has to drain it. */
+bool tracefile_can_append(void);
 
 /* The memory of a slot. Its region exists. */
 struct trace_chunk *tracefile_slot(uint32_t slot);
@@ -51,6 +55,9 @@ bool tracefile_append(const struct trace_chunk *chunk);
 
 /* Ends recording for good. The first cause stays. */
 void tracefile_stop(enum trace_loss cause);
+
+/* Takes back a stop for this cause: the target did not go into the sandbox after all. */
+void tracefile_resume(enum trace_loss cause);
 
 /* Counts events as lost. */
 void tracefile_lose(enum trace_loss cause, uint64_t events);

@@ -62,7 +62,8 @@ enum trace_end {
     L(NO_MEMORY, "no_memory", "the tap could not map memory")                                                          \
     L(IO_ERROR, "io_error", "the trace could not be written")                                                          \
     L(NO_DESCRIPTOR, "no_descriptor", "no file descriptor was free to append to the trace")                            \
-    L(PAUSED, "paused", "recording was paused")
+    L(PAUSED, "paused", "recording was paused")                                                                        \
+    L(SANDBOX, "sandbox", "the program went into a sandbox (seccomp) that may kill it for what the tap does")
 
 enum trace_loss {
 #define TRACE_LOSS_NAME(name, key, text) TRACE_LOSS_##name,

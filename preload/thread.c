@@ -94,7 +94,7 @@ static void lose(struct thread *t, enum trace_loss cause)
 /* The stack has been unwound past the frame that was inside the tap: nobody will come back to it. */
 static bool was_left(const struct thread *t, uintptr_t here)
 {
-    return here > t->outermost && !sys_on_signal_stack();
+    return here >= t->outermost && !sys_on_signal_stack();
 }
 
 static void recover(struct thread *t)
@@ -116,7 +116,7 @@ struct thread_pass thread_enter(void)
     int hindrance = tracefile_hindrance();
     if (likely(t->depth == 1))
         t->outermost = here;
-    else if (unlikely(here > t->outermost) && hindrance < 0 && was_left(t, here))
+    else if (unlikely(here >= t->outermost) && hindrance < 0 && was_left(t, here))
         recover(t);
     if (unlikely(hindrance >= 0)) {
         if (!t->in_start)

@@ -42,10 +42,19 @@ bool command_number(const char *text, uint32_t *number)
     return *text >= '0' && *text <= '9' && !*end;
 }
 
+bool command_session(const char *path, struct session *s, struct error *e)
+{
+    bool open = session_open(path, s, e);
+    if (open && s->left_out)
+        fprintf(stderr, "memtap: %u trace%s of this session left out: %s\n", s->left_out,
+                s->left_out == 1 ? " is" : "s are", s->why_left_out.text);
+    return open;
+}
+
 int command_open(struct command_input *in, const char *session, const char *rules)
 {
     struct error e;
-    if (!session_open(session, &in->session, &e))
+    if (!command_session(session, &in->session, &e))
         return command_fail(&e);
     in->rules = rules_new(rules, &e);
     if (!in->rules) {

@@ -19,6 +19,9 @@ struct command_input {
     struct symbols *symbols;
 };
 
+/* Opens a session; says on stderr what of it could not be read. */
+bool command_session(const char *path, struct session *s, struct error *e);
+
 /* Opens a session and reads the rules, those of `rules` (or NULL) first. EXIT_FINE, or the code after a complaint. */
 int command_open(struct command_input *in, const char *session, const char *rules);
 void command_close(struct command_input *in);

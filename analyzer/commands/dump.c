@@ -132,7 +132,7 @@ int command_dump(int argc, char **argv)
     }
     if (optind + 1 != argc)
         return command_misused("dump", "dump wants one trace or session");
-    if (!session_open(argv[optind], &s, &e))
+    if (!command_session(argv[optind], &s, &e))
         return command_fail(&e);
     if (live)
         dump_live(&s);

@@ -51,7 +51,7 @@ static bool order_session(const char *session, const struct order *o, struct err
 {
     struct session s;
     bool any = false, fine = true;
-    if (!session_open(session, &s, e))
+    if (!command_session(session, &s, e))
         return false;
     for (uint32_t i = 0; i < s.count && fine; i++)
         if (trace_info(s.trace[i])->running) {

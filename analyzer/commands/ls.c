@@ -113,7 +113,7 @@ int command_ls(int argc, char **argv)
     }
     if (optind + 1 != argc)
         return command_misused("ls", "ls wants one session");
-    if (!session_open(argv[optind], &s, &e))
+    if (!command_session(argv[optind], &s, &e))
         return command_fail(&e);
     struct heap **heap = heap_replay(&s, &replay);
     print_title(&s, heap);

@@ -55,7 +55,7 @@ int command_pack(int argc, char **argv)
         return command_misused("pack", "pack wants one session");
     if (!*name)
         default_name(argv[optind], name, sizeof name);
-    if (!session_open(argv[optind], &s, &e))
+    if (!command_session(argv[optind], &s, &e))
         return command_fail(&e);
     char *names = find_names(&s);
     bool fine = session_pack(&s, names, name, &e);

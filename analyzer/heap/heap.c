@@ -203,6 +203,7 @@ static void replay(struct heap *h)
 {
     struct progress p;
     struct trace_reader *r = trace_reader_new(h->trace);
+    inherit_begin(h);
     progress_begin(&p, "replaying", trace_health(h->trace)->bytes, h->options.quiet);
     for (const struct trace_event *e; (e = trace_reader_next(r)) && !stops_before(h, e);) {
         if (h->watches)

@@ -60,9 +60,13 @@ static int by_from(const void *a, const void *b)
     return (x->from > y->from) - (x->from < y->from);
 }
 
+void inherit_begin(struct heap *parent)
+{
+    array_sort(parent->watch, parent->watches, sizeof *parent->watch, by_from);
+}
+
 void inherit_answer(struct heap *h, const struct trace_event *next)
 {
-    array_sort(h->watch, h->watches, sizeof *h->watch, by_from);
     while (h->next_watch < h->watches && (!next || h->watch[h->next_watch].from < next->time))
         look_at(h, &h->watch[h->next_watch++]);
     if (next && h->next_watch)

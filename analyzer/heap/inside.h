@@ -84,6 +84,7 @@ bool mappings_tag(struct heap *h, uint64_t address, uint32_t tag);
 
 /* inherit.c */
 void inherit_ask(struct heap *child, struct heap *parent);
+void inherit_begin(struct heap *parent);                             /* before its replay: all children have asked */
 void inherit_answer(struct heap *h, const struct trace_event *next); /* before an event is applied; NULL: at the end */
 void inherit_settle(struct heap *child);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +39,39 @@ bool launch_find_tap(const char *name, char *path, struct error *e)
                      "cannot find %s beside memtap (%s) or in ../lib/memtap; "
                      "set MEMTAP_LIBRARY to its path",
                      name, self);
+}
+
+/* --- signals ----------------------------------------------------------------------------------------------------- */
+
+/*
+ * Signals to this process are held from before the program is started until it has ended, and read one by one. A
+ * terminal sends its own to the program as well; the others are for us alone, and are passed on.
+ */
+static const int passed_on[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
+static const int from_terminal[] = { SIGINT, SIGQUIT };
+static sigset_t held, before;
+
+static void hold_signals(void)
+{
+    sigemptyset(&held);
+    for (size_t i = 0; i < sizeof passed_on / sizeof *passed_on; i++)
+        sigaddset(&held, passed_on[i]);
+    for (size_t i = 0; i < sizeof from_terminal / sizeof *from_terminal; i++)
+        sigaddset(&held, from_terminal[i]);
+    sigprocmask(SIG_BLOCK, &held, &before);
+}
+
+static void release_signals(void)
+{
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static void pass_signals_on(int signals, pid_t pid)
+{
+    for (struct signalfd_siginfo i; read(signals, &i, sizeof i) == sizeof i;)
+        for (size_t k = 0; k < sizeof passed_on / sizeof *passed_on; k++)
+            if (i.ssi_signo == (uint32_t)passed_on[k])
+                kill(pid, passed_on[k]);
 }
 
 /* --- starting ---------------------------------------------------------------------------------------------------- */
@@ -105,9 +139,11 @@ pid_t launch_start(const struct launch *l, struct error *e)
     if (pipe2(report, O_CLOEXEC) < 0)
         return error_set(e, EXIT_RUN_FAILED, "cannot make a pipe: %s", strerror(errno)), -1;
     fflush(NULL);
+    hold_signals();
     pid_t pid = fork();
     if (pid == 0) {
         struct error unset = { .code = 0 };
+        release_signals();
         if (set_environment(l, &unset)) {
             execvp(l->argv[0], l->argv);
             failure = errno;
@@ -120,13 +156,16 @@ pid_t launch_start(const struct launch *l, struct error *e)
         _exit(EXIT_RUN_FAILED);
     }
     close(report[1]);
-    if (pid < 0)
+    if (pid < 0) {
+        release_signals();
         error_set(e, EXIT_RUN_FAILED, "cannot make a process: %s", strerror(errno));
+    }
     ssize_t told = pid < 0 ? 0 : read(report[0], &failure, sizeof failure);
     close(report[0]);
     if (told <= 0)
         return pid;
     waitpid(pid, NULL, 0);
+    release_signals();
     if (failure < 0)
         error_set(e, EXIT_RUN_FAILED, "the program was not started");
     else
@@ -136,45 +175,18 @@ pid_t launch_start(const struct launch *l, struct error *e)
 
 /* --- waiting ----------------------------------------------------------------------------------------------------- */
 
-static volatile sig_atomic_t wanted_signal;
-
-static void note_signal(int number)
-{
-    wanted_signal = number;
-}
-
-/* A terminal sends its signals to the program as well; the others are for us alone, and are passed on. */
-static void catch_signals(void)
-{
-    const int pass_on[] = { SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 };
-    struct sigaction action = { .sa_handler = note_signal };
-    for (unsigned i = 0; i < sizeof pass_on / sizeof *pass_on; i++)
-        sigaction(pass_on[i], &action, NULL);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGQUIT, SIG_IGN);
-}
-
-/* Sleeps for so long, or until the process has ended. */
-static void sleep_until_end(int pidfd, unsigned ms)
-{
-    struct pollfd end = { .fd = pidfd, .events = POLLIN };
-    poll(&end, pidfd >= 0, (int)ms);
-}
-
 int launch_wait(pid_t pid, unsigned (*idle)(void *context), void *context)
 {
     int status = 0, pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    pid_t ended = 0;
-    catch_signals();
-    while (ended == 0) {
-        sleep_until_end(pidfd, idle(context));
-        if (wanted_signal) {
-            kill(pid, wanted_signal);
-            wanted_signal = 0;
-        }
-        ended = waitpid(pid, &status, WNOHANG);
+    int signals = signalfd(-1, &held, SFD_NONBLOCK | SFD_CLOEXEC);
+    struct pollfd news[] = { { .fd = pidfd, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+    signal(SIGXFSZ, SIG_IGN); /* a trace that may not grow any more is a failed write, not our end */
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        poll(news, sizeof news / sizeof *news, (int)idle(context));
+        pass_signals_on(signals, pid);
     }
-    if (pidfd >= 0)
-        close(pidfd);
+    close(pidfd);
+    close(signals);
+    release_signals();
     return status;
 }

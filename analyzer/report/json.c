@@ -103,6 +103,8 @@ static json_t *losses_json(const struct summary *s)
     for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
         if (s->losses[cause])
             json_object_set_new(o, keys[cause], number(s->losses[cause]));
+    if (s->left_out)
+        json_object_set_new(o, "unreadable_traces", number(s->left_out));
     if (s->damaged_chunks)
         json_object_set_new(o, "damaged_chunks", number(s->damaged_chunks));
     if (s->missing_chunks)

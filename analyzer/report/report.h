@@ -52,7 +52,7 @@ struct summary {
     struct heap_totals totals; /* sums over the processes */
     struct heap_sample sample;
     uint64_t duration_ns; /* from the first start to the last end */
-    uint64_t losses[TRACE_LOSS_COUNT], damaged_chunks, missing_chunks, bad_records;
+    uint64_t losses[TRACE_LOSS_COUNT], damaged_chunks, missing_chunks, bad_records, left_out;
     uint64_t own_anonymous, own_ring; /* the tap's own memory */
     uint64_t frames_asked, frames_named;
     uint64_t backing; /* mapped by an allocator that runs behind the tap: its blocks are counted, not this */

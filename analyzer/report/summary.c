@@ -294,6 +294,7 @@ void summary_build(struct summary *s, const struct session *session, struct heap
 {
     struct builder b = { .s = s, .symbols = symbols, .rules = rules };
     s->session = session->path;
+    s->left_out = session->left_out;
     s->process = memory_take(session->count * sizeof *s->process);
     for (uint32_t i = 0; i < session->count; i++) {
         b.trace = session->trace[i];

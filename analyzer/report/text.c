@@ -113,6 +113,9 @@ static void print_losses(const struct summary *s, const struct report_style *sty
     for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
         if (s->losses[cause])
             line(style, out, "LOST: %s events, because %s", units_count(text, s->losses[cause]), loss_text(cause));
+    if (s->left_out)
+        line(style, out, "LOST: %llu trace%s could not be read", (unsigned long long)s->left_out,
+             s->left_out == 1 ? "" : "s");
     for (uint32_t i = 0; i < s->processes; i++) {
         const struct trace_info *info = s->process[i].info;
         if (info->stopped >= 0)

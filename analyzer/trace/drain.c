@@ -3,7 +3,9 @@
  * chunks themselves, and stores them compressed. A slot is let go only when its chunk is in the log. See trace.h.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +24,11 @@
 #define REGION_SIZE ((size_t)TRACE_REGION_SLOTS * TRACE_CHUNK_SIZE)
 #define LEVEL 1
 
-/* One trace that is being drained. */
+/* One trace that is being drained, or was: then only its name and its process are still known. */
 struct tap {
     char *name;
-    int fd;
+    uint32_t pid;
+    int fd; /* -1: let go */
     struct trace_header *header;
     uint8_t *region[TRACE_REGIONS];
 };
@@ -77,21 +80,24 @@ static void attach(struct trace_drain *d, const char *name)
         return;
     }
     t.name = memory_copy(name, strlen(name));
+    t.pid = t.header->identity.pid;
     __atomic_store_n(&t.header->control.reader_beat, monotonic_ns(), __ATOMIC_RELAXED);
     __atomic_store_n(&t.header->control.reader_pid, (uint32_t)getpid(), __ATOMIC_RELEASE);
     array_room(d->tap, d->taps, d->room);
     d->tap[d->taps++] = t;
 }
 
-static void detach(struct tap *t)
+static void let_go(struct tap *t)
 {
+    if (t->fd < 0)
+        return;
     __atomic_store_n(&t->header->control.reader_pid, 0, __ATOMIC_RELEASE);
     for (uint32_t i = 0; i < TRACE_REGIONS; i++)
         if (t->region[i])
             munmap(t->region[i], REGION_SIZE);
     munmap(t->header, sizeof *t->header);
     close(t->fd);
-    free(t->name);
+    t->fd = -1;
 }
 
 static void find_traces(struct trace_drain *d)
@@ -169,20 +175,29 @@ static bool drain_slot(struct trace_drain *d, struct tap *t, uint32_t slot)
         return false;
     memcpy(d->chunk, c, sizeof *c + c->committed);
     ((struct trace_chunk *)d->chunk)->committed = c->committed;
-    if (!store(d, t))
+    if (!store(d, t)) {
+        let_go(t); /* its threads store for themselves now, or know why they cannot */
         return false;
+    }
     __atomic_compare_exchange_n(&t->header->slots[slot], &state, TRACE_STATE(0, TRACE_STATE_FREE), false,
                                 __ATOMIC_RELEASE, __ATOMIC_RELAXED);
     return true;
 }
 
+static bool has_ended(const struct tap *t)
+{
+    return kill((pid_t)t->pid, 0) < 0 && errno == ESRCH;
+}
+
 static bool drain_tap(struct trace_drain *d, struct tap *t)
 {
     uint32_t regions = __atomic_load_n(&t->header->status.region_count, __ATOMIC_ACQUIRE);
-    bool any = false;
+    bool any = false, ended = has_ended(t);
     __atomic_store_n(&t->header->control.reader_beat, monotonic_ns(), __ATOMIC_RELAXED);
-    for (uint32_t slot = 0; slot < regions * TRACE_REGION_SLOTS && regions <= TRACE_REGIONS; slot++)
+    for (uint32_t slot = 0; t->fd >= 0 && slot < regions * TRACE_REGION_SLOTS && regions <= TRACE_REGIONS; slot++)
         any |= drain_slot(d, t, slot);
+    if (ended && !any)
+        let_go(t);
     return any;
 }
 
@@ -201,19 +216,21 @@ bool trace_drain_step(struct trace_drain *d)
     bool any = false;
     find_traces(d);
     for (uint32_t i = 0; i < d->taps; i++)
-        any |= drain_tap(d, &d->tap[i]);
+        any |= d->tap[i].fd >= 0 && drain_tap(d, &d->tap[i]);
     return any;
 }
 
 uint32_t trace_drain_pid(const struct trace_drain *d, uint32_t i)
 {
-    return i < d->taps ? d->tap[i].header->identity.pid : 0;
+    return i < d->taps ? d->tap[i].pid : 0;
 }
 
 void trace_drain_free(struct trace_drain *d)
 {
-    for (uint32_t i = 0; i < d->taps; i++)
-        detach(&d->tap[i]);
+    for (uint32_t i = 0; i < d->taps; i++) {
+        let_go(&d->tap[i]);
+        free(d->tap[i].name);
+    }
     ZSTD_freeCCtx(d->compressor);
     free(d->directory);
     free(d->tap);

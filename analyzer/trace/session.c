@@ -4,20 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/memory.h"
 #include "trace/inside.h"
 #include "trace/pack.h"
 
-/* Adds a trace; a descriptor of -1 means the file of that path. The first failure is kept in `first`. */
-static void add_trace(struct session *s, int fd, const char *path, struct error *first)
+/* Adds a trace; a descriptor of -1 means the file of that path. */
+static void add_trace(struct session *s, int fd, const char *path)
 {
     struct error e = { 0, "" };
     struct trace *t;
     if (!(fd < 0 ? trace_open(path, &t, &e) : trace_open_fd(fd, path, &t, &e))) {
-        if (first->code == 0)
-            *first = e;
+        if (s->left_out++ == 0)
+            s->why_left_out = e;
         return;
     }
     s->trace = memory_resize(s->trace, (s->count + 1) * sizeof *s->trace);
@@ -60,49 +61,58 @@ static bool add_directory(struct session *s, struct error *e)
         char path[4400];
         snprintf(path, sizeof path, "%.4000s/%.255s", s->path, entry->d_name);
         if (is_trace_name(entry->d_name))
-            add_trace(s, -1, path, e);
+            add_trace(s, -1, path);
     }
     closedir(d);
-    if (s->count == 0 && e->code == 0)
-        return error_set(e, EXIT_DAMAGED, "%s is a directory without traces in it", s->path);
-    return s->count > 0;
+    return (s->count + s->left_out) || error_set(e, EXIT_DAMAGED, "%s is a directory without traces in it", s->path);
 }
-
-/* What add_unpacked adds to. */
-struct target {
-    struct session *session;
-    struct error *first;
-};
 
 static void add_unpacked(void *context, int fd, const char *label)
 {
-    struct target *t = context;
-    add_trace(t->session, fd, label, t->first);
+    add_trace(context, fd, label);
 }
 
-static void add_pack(struct session *s, const char *path, struct error *e)
+static bool add_pack(struct session *s, const char *path, struct error *e)
 {
-    struct error of_pack;
-    if (!pack_read(path, add_unpacked, &(struct target){ s, e }, &s->symbols, &of_pack))
-        *e = of_pack;
-    else if (s->count == 0 && e->code == 0)
-        error_set(e, EXIT_DAMAGED, "%s is cut off: there is no trace in it", path);
+    bool whole = pack_read(path, add_unpacked, s, &s->symbols, e);
+    if (!whole && s->count) {
+        s->why_left_out = *e;
+        s->left_out++;
+    }
+    return whole &&
+           ((s->count + s->left_out) || error_set(e, EXIT_DAMAGED, "%s is cut off: there is no trace in it", path));
+}
+
+static bool add_all(struct session *s, const char *path, struct error *e)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return error_set(e, EXIT_TROUBLE, "cannot open the session %s: %s", path, strerror(errno));
+    if (S_ISDIR(st.st_mode))
+        return add_directory(s, e);
+    if (pack_is(path))
+        return add_pack(s, path, e);
+    add_trace(s, -1, path);
+    return true;
+}
+
+/* A trace holds a descriptor as long as the session is open, and a session may have more processes than the soft limit
+ * allows. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 bool session_open(const char *path, struct session *s, struct error *e)
 {
-    struct stat st;
     *s = (struct session){ .path = memory_copy(path, strlen(path)) };
-    e->code = 0;
-    if (stat(path, &st) < 0) {
-        error_set(e, EXIT_TROUBLE, "cannot open the session %s: %s", path, strerror(errno));
-    } else if (S_ISDIR(st.st_mode)) {
-        add_directory(s, e);
-    } else if (pack_is(path)) {
-        add_pack(s, path, e);
-    } else {
-        add_trace(s, -1, path, e);
-    }
+    allow_descriptors();
+    if (add_all(s, path, e) && s->count == 0)
+        *e = s->why_left_out;
     array_sort(s->trace, s->count, sizeof *s->trace, by_start);
     find_replaced(s);
     if (s->count == 0)

@@ -178,10 +178,8 @@ static void index_log(struct source *s)
         if (offset >= s->size)
             return;
         uint64_t length = sizeof c + c.stored;
-        if (offset + length > s->size) {
-            s->damaged++;
-            return;
-        }
+        if (offset + length > s->size)
+            return; /* torn off: its number is missing now, unless the chunk is still in the ring */
         add_chunk(s, &c)->offset = offset + sizeof c;
         offset += (length + TRACE_LOG_ALIGN - 1) & ~(uint64_t)(TRACE_LOG_ALIGN - 1);
     }

@@ -124,11 +124,13 @@ struct session {
     char *path;
     struct trace **trace; /* in the order of their start */
     uint32_t count;
-    char *symbols; /* packed session: names found when it was packed, for symbols_import; else NULL */
+    char *symbols;             /* packed session: names found when it was packed, for symbols_import; else NULL */
+    uint32_t left_out;         /* traces that could not be read, while others could */
+    struct error why_left_out; /* the first of those */
 };
 
-/* Opens a session directory, a single trace, or a packed session. Traces that cannot be read are left out if others
- * can; `e` holds the first reason then too (e->code is 0 if there was none). */
+/* Opens a session directory, a single trace, or a packed session: what can be read of it. `e` says why if that is
+ * nothing. */
 bool session_open(const char *path, struct session *s, struct error *e);
 void session_close(struct session *s);
 

@@ -37,6 +37,15 @@ static bool begin(struct thread_pass *pass)
     return false;
 }
 
+/* The same for something of the tap's own: if there is no room for it, nothing of the program's is lost. */
+static bool begin_own(struct thread_pass *pass)
+{
+    thread_start_begin();
+    bool begun = begin(pass);
+    thread_start_end();
+    return begun;
+}
+
 static void end(struct thread_pass *pass, uint64_t now)
 {
     if (sample_due(now) && !pass->temporary)
@@ -92,7 +101,9 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
     uint8_t *p = block ? ring_reserve(pass.cursor, RECORD_HOT_MAX) : NULL;
     if (p)
         ring_commit(pass.cursor, record_put_alloc(&pass.cursor->coder, p, &r));
-    else if (!block)
+    else if (block)
+        ring_lose(pass.cursor);
+    else
         record_failure(&pass, call, size, node);
     end(&pass, r.time);
 }
@@ -106,6 +117,8 @@ void event_free(const void *block)
     struct record_free r = { tracefile_now(), (uintptr_t)block };
     if (p)
         ring_commit(pass.cursor, record_put_free(&pass.cursor->coder, p, &r));
+    else
+        ring_lose(pass.cursor);
     end(&pass, r.time);
 }
 
@@ -114,6 +127,8 @@ static void record_realloc(struct cursor *c, const struct record_realloc *r)
     uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
     if (p)
         ring_commit(c, record_put_realloc(&c->coder, p, r));
+    else
+        ring_lose(c);
 }
 
 void event_realloc(enum record_call call, uint64_t before, const void *old, const void *block, size_t size,
@@ -247,7 +262,7 @@ void event_exit(int status)
         return; /* asleep: a forked child that recorded nothing; another pid: between vfork and exec */
     h->status.end_status = status;
     __atomic_store_n(&h->status.end, TRACE_END_EXIT, __ATOMIC_RELEASE);
-    if (tracefile_hindrance() >= 0 || !begin(&pass))
+    if (tracefile_hindrance() >= 0 || !begin_own(&pass))
         return;
     h->status.end_time = tracefile_now();
     h->status.end_mono_ns = sys_clock_ns(CLOCK_MONOTONIC);
@@ -270,7 +285,7 @@ void event_sandbox_end(bool entered)
 void event_unloaded(void)
 {
     struct thread_pass pass;
-    if (!begin(&pass))
+    if (!begin_own(&pass))
         return;
     modules_changed();
     thread_leave(&pass);

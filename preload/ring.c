@@ -146,10 +146,7 @@ static bool make_room(struct cursor *c, size_t size)
 
 uint8_t *ring_reserve_slow(struct cursor *c, size_t size)
 {
-    if (tracefile_hindrance() < 0 && make_room(c, size))
-        return c->at;
-    c->chunk->lost++;
-    return NULL;
+    return tracefile_hindrance() < 0 && make_room(c, size) ? c->at : NULL;
 }
 
 /* --- cursors ----------------------------------------------------------------------------------------------------- */
@@ -225,19 +222,19 @@ static struct cursor *claim_any(uint32_t tid, enum trace_loss *cause)
     return NULL;
 }
 
-struct cursor *ring_take(uint32_t tid)
+struct cursor *ring_take(uint32_t tid, enum trace_loss *cause)
 {
-    enum trace_loss cause = TRACE_LOSS_NO_SLOT;
-    struct cursor *c = claim_any(tid, &cause);
+    struct cursor *c = claim_any(tid, cause);
     int hindrance = c && !c->chunk ? cursor_begin(c) : -1;
     if (c && hindrance < 0)
         return c;
     if (c)
         ring_give_back(c);
     if (hindrance >= 0)
-        cause = (enum trace_loss)hindrance;
+        *cause = (enum trace_loss)hindrance;
     hindrance = tracefile_hindrance(); /* what stopped the recording is the cause of all that follows */
-    tracefile_lose(hindrance >= 0 ? (enum trace_loss)hindrance : cause, 1);
+    if (hindrance >= 0)
+        *cause = (enum trace_loss)hindrance;
     return NULL;
 }
 
@@ -282,8 +279,10 @@ bool ring_put(struct cursor *c, enum record_kind kind, const void *fields, const
     if (size2 > RECORD_TEXT_MAX - size)
         size2 = RECORD_TEXT_MAX - size;
     uint8_t *p = ring_reserve(c, RECORD_PLAIN_MAX + size + size2);
-    if (!p)
+    if (!p) {
+        c->chunk->lost += record_is_event(kind);
         return false;
+    }
     ring_commit(c, record_put_plain(&c->coder, p, kind, fields, text, size, text2, size2));
     return true;
 }

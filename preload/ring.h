@@ -28,8 +28,8 @@ struct cursor {
 /* Forgets all cursors (they belong to the parent) and their memory, unless it is still in use further up the stack. */
 void ring_forget(bool interrupted);
 
-/* A cursor for the calling thread; NULL if there is none, which is counted. */
-struct cursor *ring_take(uint32_t tid);
+/* A cursor for the calling thread; NULL and the cause if there is none. */
+struct cursor *ring_take(uint32_t tid, enum trace_loss *cause);
 
 void ring_give_back(struct cursor *cursor);
 
@@ -46,6 +46,12 @@ static inline uint8_t *ring_reserve(struct cursor *cursor, size_t size)
     if (likely((size_t)(cursor->end - cursor->at) >= size))
         return cursor->at;
     return ring_reserve_slow(cursor, size);
+}
+
+/* Counts an event for which there was no room. */
+static inline void ring_lose(struct cursor *cursor)
+{
+    cursor->chunk->lost++;
 }
 
 /* Publishes the record that ends at `end`. */

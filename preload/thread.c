@@ -51,12 +51,18 @@ static struct cursor *take_cursor(struct thread *t)
 {
     if (t->tid == 0)
         t->tid = (uint32_t)sys_tid();
-    struct cursor *c = ring_take(t->tid);
-    if (c && !record_thread(t, c)) {
+    enum trace_loss cause;
+    struct cursor *c = ring_take(t->tid, &cause);
+    if (c && record_thread(t, c))
+        return c;
+    if (c) {
+        int hindrance = tracefile_hindrance();
+        cause = hindrance >= 0 ? (enum trace_loss)hindrance : TRACE_LOSS_NO_MEMORY;
         ring_give_back(c);
-        return NULL;
     }
-    return c;
+    if (!t->in_start)
+        tracefile_lose(cause, 1);
+    return NULL;
 }
 
 /* The thread's own cursor, for as long as it lives. */

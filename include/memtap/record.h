@@ -114,6 +114,12 @@ enum record_kind {
 #undef RECORD_KIND_NAME
 };
 
+/* Whether the record is something that the program did; the others define names, or are the tap's own. */
+static inline bool record_is_event(enum record_kind kind)
+{
+    return kind < RECORD_THREAD || (kind > RECORD_STRING && kind != RECORD_SAMPLE);
+}
+
 #define RECORD_FIELD_MEMBER(name) uint64_t name;
 #define RECORD_FIELD_ONE(name) +1
 #define RECORD_STRUCT(tag, NAME, name, timed)                                                                          \

@@ -31,8 +31,10 @@ static void put_frees(struct cursor *c, uint64_t first, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
-        if (!p)
+        if (!p) {
+            ring_lose(c);
             return;
+        }
         ring_commit(c, record_put_free(&c->coder, p, &(struct record_free){ tracefile_now(), (first + i) * 16 }));
     }
 }
@@ -72,7 +74,7 @@ static uint64_t count_frees(const uint8_t *payload, uint32_t size, uint64_t time
 static void fill_and_read_back(void)
 {
     start_trace(1ull << 30);
-    struct cursor *c = ring_take(1);
+    struct cursor *c = ring_take(1, &(enum trace_loss){ 0 });
     expect(c != NULL, 1);
     put_frees(c, 0, 100000); /* several chunks */
     const struct trace_header *h = tracefile_header;
@@ -98,7 +100,7 @@ static void fill_and_read_back(void)
 static void stop_at_the_limit(void)
 {
     start_trace(2u << 20);
-    struct cursor *c = ring_take(1);
+    struct cursor *c = ring_take(1, &(enum trace_loss){ 0 });
     put_frees(c, 0, 2000000);
     expect(tracefile_header->status.stopped == 1 + TRACE_LOSS_LIMIT, 1);
     struct stat st;
@@ -113,7 +115,7 @@ static void stop_at_the_limit(void)
 static void *write_some(void *unused)
 {
     uint32_t tid = (uint32_t)sys_tid();
-    struct cursor *c = ring_take(tid);
+    struct cursor *c = ring_take(tid, &(enum trace_loss){ 0 });
     expect(c != NULL && c->owner == tid, 20);
     put_frees(c, tid, 200);
     ring_give_back(c);

@@ -19,7 +19,7 @@ static void start_trace(void)
     snprintf(path, sizeof path, "%s/%d.mtap", directory, getpid());
     unlink(path);
     rmdir(directory);
-    cursor = ring_take(1);
+    cursor = ring_take(1, &(enum trace_loss){ 0 });
 }
 
 static void nodes_are_found_again_by_parent_and_value(void **state)
@@ -70,7 +70,7 @@ static uint32_t seen[8][2000];
 
 static void *define_all(void *number)
 {
-    struct cursor *c = ring_take(100 + (uint32_t)(uintptr_t)number);
+    struct cursor *c = ring_take(100 + (uint32_t)(uintptr_t)number, &(enum trace_loss){ 0 });
     for (unsigned i = 0; i < 2000; i++)
         seen[(uintptr_t)number][i] = stacks_define(c, 0, 0xb000000 + i, 1, i);
     ring_give_back(c);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <time.h>
 
+#include "components.h"
 #include "event_start.h"
 #include "modules.h"
 #include "sample.h"
@@ -20,9 +21,11 @@ static uint32_t stack_of(const struct thread_pass *pass, const void *caller)
         return RECORD_NODE_TAP;
     uint32_t node = unwind_stack(pass->cursor, caller);
     const struct thread *t = pass->thread;
-    if (unlikely(t->tags > 0))
-        node = stacks_tagged(pass->cursor, node, t->tag[(t->tags < THREAD_TAGS ? t->tags : THREAD_TAGS) - 1]);
-    return node;
+    if (likely(t->tags == 0))
+        return node;
+    uint32_t tag = t->tag[(t->tags < THREAD_TAGS ? t->tags : THREAD_TAGS) - 1];
+    uint32_t string = components_string(pass->cursor, tag);
+    return string ? stacks_tagged(pass->cursor, node, string) : node;
 }
 
 /* Begins an event; false if there is nothing to do. event_end must follow if true. */
@@ -295,20 +298,15 @@ void event_unloaded(void)
 
 void event_tag_push(const char *component)
 {
-    struct thread_pass pass;
-    if (!begin(&pass))
-        return;
-    struct thread *t = pass.thread;
+    struct thread *t = &thread_self;
     if (t->tags < THREAD_TAGS)
-        t->tag[t->tags] = stacks_string(pass.cursor, component, sys_strlen(component));
+        t->tag[t->tags] = components_number(component);
     t->tags++;
-    thread_leave(&pass);
 }
 
 void event_tag_pop(void)
 {
-    if (event_awake() && thread_self.tags > 0)
-        thread_self.tags--;
+    thread_self.tags -= thread_self.tags > 0;
 }
 
 void event_tag_block(const void *block, const char *component)

@@ -1,6 +1,7 @@
 /* event_start.c: see event_start.h. */
 #include "event_start.h"
 
+#include "components.h"
 #include "config.h"
 #include "modules.h"
 #include "real.h"
@@ -52,6 +53,7 @@ static bool start_in_child(void)
     tracefile_forget(interrupted);
     ring_forget(interrupted);
     stacks_forget(interrupted);
+    components_forget();
     modules_forget(interrupted);
     sample_forget();
     thread_forget();

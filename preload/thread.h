@@ -17,11 +17,11 @@ struct thread {
     uintptr_t outermost; /* frame address of the outermost entry: a thread above it left by siglongjmp */
     uint32_t tid;
     struct cursor *cursor;
-    uint64_t generation;  /* of the process: differs in a forked child */
-    bool in_start;        /* what happens now happens for the tap */
-    bool ending;          /* its destructors have run: cursors are taken for one event at a time */
-    uint64_t fork_before; /* clock when fork() was called; 0: not in fork() */
-    uint32_t tag[THREAD_TAGS];
+    uint64_t generation;       /* of the process: differs in a forked child */
+    bool in_start;             /* what happens now happens for the tap */
+    bool ending;               /* its destructors have run: cursors are taken for one event at a time */
+    uint64_t fork_before;      /* clock when fork() was called; 0: not in fork() */
+    uint32_t tag[THREAD_TAGS]; /* components.h */
     uint32_t tags;
 };
 

@@ -15,15 +15,18 @@ static void put_number(khash_t(numbers) * table, uint64_t address, uint64_t numb
     kh_value(table, k) = number;
 }
 
-/* Whether a free of this address came just before: then the two have changed places. */
-static bool free_came_early(struct heap *h, uint64_t address, uint64_t time)
+/*
+ * Whether a free of this address came just before: then the two have changed places. But where blocks are freed that
+ * were not seen allocated (a parent's, or one from a pause), a thread often gets such an address back at once.
+ */
+static bool free_came_early(struct heap *h, uint64_t address, const struct heap_block *b)
 {
     khint_t k = kh_get(numbers, h->early, address);
     if (k == kh_end(h->early))
         return false;
     struct heap_unknown *u = &h->unknown[kh_value(h->early, k)];
     kh_del(numbers, h->early, k);
-    if (time - u->time >= WINDOW)
+    if (b->time - u->time >= WINDOW || (!h->knows_all && u->tid == h->thread[b->thread].tid))
         return false;
     u->address = 0;
     return true;
@@ -98,7 +101,7 @@ void blocks_add(struct heap *h, uint64_t address, const struct heap_block *block
 {
     int fresh;
     count_allocation(h, address, block);
-    if (kh_size(h->early) && free_came_early(h, address, block->time)) {
+    if (kh_size(h->early) && free_came_early(h, address, block)) {
         count_free(h, block); /* the block is dead already */
         h->totals.repaired++;
         return;
@@ -123,7 +126,7 @@ void blocks_remove(struct heap *h, uint64_t address, uint64_t time, uint32_t tid
     if (k == kh_end(h->blocks)) {
         put_number(h->early, address, h->unknowns);
         array_room(h->unknown, h->unknowns, h->unknown_room);
-        h->unknown[h->unknowns++] = (struct heap_unknown){ address, time };
+        h->unknown[h->unknowns++] = (struct heap_unknown){ address, time, tid, h };
         return;
     }
     const struct heap_block b = kh_value(h->blocks, k);

@@ -76,21 +76,22 @@ static void apply_unmap(struct heap *h, const struct trace_event *e)
     if (e->part != TRACE_RELEASES)
         return;
     if (r->call == RECORD_CALL_SHMDT)
-        mappings_release_whole(h, r->address);
+        mappings_detach(h, r->address);
     else
         mappings_release(h, r->address, r->address + page_up(r->size));
 }
 
 static void apply_remap(struct heap *h, const struct trace_event *e)
 {
-    const struct record_remap *r = &e->record.remap;
+    struct record_remap r = e->record.remap;
+    r.old_size = page_up(r.old_size);
+    r.size = page_up(r.size);
     if (e->part == TRACE_RELEASES) {
-        if (r->old == r->address && r->size < r->old_size)
-            mappings_release(h, r->address + page_up(r->size), r->old + page_up(r->old_size));
+        mappings_leave(h, &r, e->tid);
         return;
     }
-    struct heap_mapping fresh = new_mapping(h, e, r->address, r->size, r->node, RECORD_CALL_MREMAP);
-    mappings_move(h, r, &fresh);
+    struct heap_mapping fresh = new_mapping(h, e, r.address, r.size, r.node, RECORD_CALL_MREMAP);
+    mappings_arrive(h, &r, &fresh, e->tid);
 }
 
 static void apply_break(struct heap *h, const struct trace_event *e)
@@ -230,6 +231,7 @@ static struct heap *heap_new(struct trace *t, uint32_t number, const struct heap
     h->trace = t;
     h->number = number;
     h->options = *options;
+    h->knows_all = !trace_info(t)->forked && !trace_has_lost(t);
     h->blocks = kh_init(blocks);
     h->early = kh_init(numbers);
     h->displaced = kh_init(numbers);
@@ -265,10 +267,9 @@ struct heap **heap_replay(const struct session *s, const struct heap_options *op
         struct heap *parent = trace_info(s->trace[i])->forked ? find_parent(s, heap, i) : NULL;
         if (parent)
             inherit_ask(heap[i], parent);
-        else
-            for (uint32_t u = 0; u < heap[i]->unknowns; u++)
-                heap[i]->totals.unmatched_frees += heap[i]->unknown[u].address != 0;
     }
+    for (uint32_t i = 0; i < s->count; i++)
+        inherit_sum(heap[i]);
     return heap;
 }
 
@@ -284,10 +285,12 @@ static void heap_free(struct heap *h)
     free(h->site);
     free(h->thread);
     free(h->mapping);
+    free(h->moving);
     free(h->mark);
     free(h->request);
     free(h->unknown);
     free(h->watch);
+    free(h->gave);
     free(h);
 }
 

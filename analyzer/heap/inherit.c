@@ -7,32 +7,35 @@
 #include "base/memory.h"
 #include "heap/inside.h"
 
-static void ask(struct heap *parent, struct heap *child, uint64_t address)
+static void ask(struct heap *parent, struct heap *child, const struct heap_unknown *unknown)
 {
     const struct trace_info *i = trace_info(child->trace);
     array_room(parent->watch, parent->watches, parent->watch_room);
-    parent->watch[parent->watches++] = (struct heap_watch){
-        .from = i->fork_before ? i->fork_before : i->fork_after, .to = i->fork_after, .address = address, .child = child
-    };
+    parent->watch[parent->watches++] = (struct heap_watch){ .from = i->fork_before ? i->fork_before : i->fork_after,
+                                                            .to = i->fork_after,
+                                                            .unknown = *unknown,
+                                                            .child = child };
 }
 
 void inherit_ask(struct heap *child, struct heap *parent)
 {
-    ask(parent, child, 0);
+    const struct heap_unknown totals = { .address = 0 };
+    child->parent = parent;
+    ask(parent, child, &totals);
     for (uint32_t i = 0; i < child->unknowns; i++)
         if (child->unknown[i].address)
-            ask(parent, child, child->unknown[i].address);
+            ask(parent, child, &child->unknown[i]);
 }
 
 static void look_at(struct heap *h, struct heap_watch *w)
 {
-    if (w->address == 0) {
-        w->blocks = h->totals.live_blocks + h->totals.inherited_blocks;
-        w->bytes = h->totals.live_bytes + h->totals.inherited_bytes;
+    if (w->unknown.address == 0) {
+        w->blocks = h->totals.live_blocks;
+        w->bytes = h->totals.live_bytes;
         w->answered = true;
         return;
     }
-    khint_t k = kh_get(blocks, h->blocks, w->address);
+    khint_t k = kh_get(blocks, h->blocks, w->unknown.address);
     if (k == kh_end(h->blocks))
         return;
     w->blocks = 1;
@@ -47,7 +50,7 @@ static void look_again(struct heap *h, const struct trace_event *e)
     bool makes = r->kind == RECORD_ALLOC || (r->kind == RECORD_REALLOC && e->part == TRACE_MAKES);
     uint64_t address = r->kind == RECORD_ALLOC ? r->alloc.address : r->realloc.address;
     for (uint32_t i = h->next_watch; makes && i-- > 0 && h->watch[i].to >= e->time;)
-        if (!h->watch[i].answered && h->watch[i].address == address) {
+        if (!h->watch[i].answered && h->watch[i].unknown.address == address) {
             h->watch[i].answered = true;
             h->watch[i].blocks = 1;
             h->watch[i].bytes = r->kind == RECORD_ALLOC ? r->alloc.size : r->realloc.size;
@@ -77,20 +80,42 @@ void inherit_answer(struct heap *h, const struct trace_event *next)
 void inherit_settle(struct heap *parent)
 {
     for (uint32_t i = 0; i < parent->watches; i++) {
-        struct heap_watch *w = &parent->watch[i];
-        struct heap_totals *t = &w->child->totals;
-        if (w->address == 0) {
-            t->inherited_blocks += w->blocks;
-            t->inherited_bytes += w->bytes;
+        const struct heap_watch *w = &parent->watch[i];
+        struct heap *by = w->unknown.by;
+        if (w->unknown.address == 0) {
+            w->child->at_fork = (struct heap_given){ w->from, w->blocks, w->bytes };
         } else if (w->answered) {
-            t->free_count++;
-            t->inherited_blocks -= w->blocks;
-            t->inherited_bytes -= w->bytes;
-        } else if (trace_info(parent->trace)->forked) {
-            array_room(parent->unknown, parent->unknowns, parent->unknown_room);
-            parent->unknown[parent->unknowns++] = (struct heap_unknown){ w->address, w->from };
+            by->totals.free_count++;
+            array_room(by->gave, by->gaves, by->gave_room);
+            by->gave[by->gaves++] = (struct heap_given){ w->unknown.time, w->blocks, w->bytes };
         } else {
-            t->unmatched_frees++;
+            array_room(parent->unknown, parent->unknowns, parent->unknown_room);
+            parent->unknown[parent->unknowns++] = w->unknown;
         }
+    }
+}
+
+/* What a process inherits: its parent's own blocks, and what the parent had inherited and not yet freed by then. */
+void inherit_sum(struct heap *h)
+{
+    const struct heap *parent = h->parent;
+    struct heap_given got = h->at_fork;
+    for (uint32_t i = 0; !parent && i < h->unknowns; i++)
+        h->unknown[i].by->totals.unmatched_frees += h->unknown[i].address != 0;
+    if (parent) {
+        got.blocks += parent->inherited.blocks;
+        got.bytes += parent->inherited.bytes;
+    }
+    for (uint32_t i = 0; parent && i < parent->gaves; i++)
+        if (parent->gave[i].time < got.time) {
+            got.blocks -= parent->gave[i].blocks;
+            got.bytes -= parent->gave[i].bytes;
+        }
+    h->inherited = got;
+    h->totals.inherited_blocks = got.blocks;
+    h->totals.inherited_bytes = got.bytes;
+    for (uint32_t i = 0; i < h->gaves; i++) {
+        h->totals.inherited_blocks -= h->gave[i].blocks;
+        h->totals.inherited_bytes -= h->gave[i].bytes;
     }
 }

@@ -17,12 +17,25 @@ KHASH_INIT(threads, khint32_t, uint32_t, 1, kh_int_hash_func, kh_int_hash_equal)
 /* A free of a block that this process did not allocate: a forked child's parent may have. */
 struct heap_unknown {
     uint64_t address, time; /* address 0: turned out to be known */
+    uint32_t tid;
+    struct heap *by; /* the process that freed it; its question may have come up through several others */
+};
+
+/* Of the blocks that a forked child shares with its parent: how many, at a time. */
+struct heap_given {
+    uint64_t time, blocks, bytes;
+};
+
+/* A piece of address space that the thread's mremap is moving. */
+struct heap_moving {
+    uint32_t tid;
+    struct heap_mapping piece;
 };
 
 /* A question to the parent's replay: what was at this address when it forked? */
 struct heap_watch {
-    uint64_t from, to; /* the fork happened between these times of the parent's clock */
-    uint64_t address;  /* 0: the totals are asked for */
+    uint64_t from, to;           /* the fork happened between these times of the parent's clock */
+    struct heap_unknown unknown; /* address 0: the totals are asked for */
     bool answered;
     uint64_t blocks, bytes; /* the answer */
     struct heap *child;
@@ -35,6 +48,7 @@ struct heap {
     struct heap_totals totals;
     uint64_t events, time, reserved;
     bool reached;
+    bool knows_all; /* all blocks that are freed were seen allocated */
 
     khash_t(blocks) * blocks;
     khash_t(numbers) * early;     /* addresses freed while nothing was there -> place in unknown */
@@ -50,6 +64,8 @@ struct heap {
 
     struct heap_mapping *mapping; /* by address, without overlaps */
     uint32_t mappings, mapping_room;
+    struct heap_moving *moving; /* in the order of their addresses, for each thread */
+    uint32_t movings, moving_room;
 
     struct heap_mark *mark;
     uint32_t marks, mark_room;
@@ -62,6 +78,12 @@ struct heap {
     uint32_t unknowns, unknown_room;
     struct heap_watch *watch; /* by `from` */
     uint32_t watches, watch_room, next_watch;
+
+    struct heap *parent;         /* NULL if not forked, or its trace is not there */
+    struct heap_given at_fork;   /* the parent's own blocks, at a time of its clock */
+    struct heap_given inherited; /* all that was inherited */
+    struct heap_given *gave;     /* what of it was freed */
+    uint32_t gaves, gave_room;
 };
 
 /* sites.c */
@@ -78,14 +100,17 @@ bool blocks_tag(struct heap *h, uint64_t address, uint32_t tag);
 /* mappings.c */
 void mappings_make(struct heap *h, const struct heap_mapping *m);
 void mappings_release(struct heap *h, uint64_t start, uint64_t end);
-void mappings_release_whole(struct heap *h, uint64_t start);
-void mappings_move(struct heap *h, const struct record_remap *r, const struct heap_mapping *fresh);
+void mappings_detach(struct heap *h, uint64_t address); /* shmdt: all that is left of the segment */
+/* An mremap of the thread: what it releases at its first time, and what it makes of that at its second. */
+void mappings_leave(struct heap *h, const struct record_remap *r, uint32_t tid);
+void mappings_arrive(struct heap *h, const struct record_remap *r, const struct heap_mapping *fresh, uint32_t tid);
 bool mappings_tag(struct heap *h, uint64_t address, uint32_t tag);
 
 /* inherit.c */
 void inherit_ask(struct heap *child, struct heap *parent);
 void inherit_begin(struct heap *parent);                             /* before its replay: all children have asked */
 void inherit_answer(struct heap *h, const struct trace_event *next); /* before an event is applied; NULL: at the end */
-void inherit_settle(struct heap *child);
+void inherit_settle(struct heap *parent);
+void inherit_sum(struct heap *h); /* of parents first, when all are replayed */
 
 #endif

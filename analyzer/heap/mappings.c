@@ -79,11 +79,13 @@ void mappings_release(struct heap *h, uint64_t start, uint64_t end)
     }
 }
 
-void mappings_release_whole(struct heap *h, uint64_t start)
+void mappings_detach(struct heap *h, uint64_t address)
 {
-    uint32_t i = find_piece(h, start);
-    if (i < h->mappings && h->mapping[i].start == start)
-        mappings_release(h, start, h->mapping[i].end);
+    for (uint32_t i = find_piece(h, address); i < h->mappings; i++) {
+        const struct heap_mapping *m = &h->mapping[i];
+        if (h->site[m->site].call == RECORD_CALL_SHMAT && m->start - m->offset == address)
+            take_piece(h, i--);
+    }
 }
 
 void mappings_make(struct heap *h, const struct heap_mapping *m)
@@ -94,20 +96,55 @@ void mappings_make(struct heap *h, const struct heap_mapping *m)
     insert_piece(h, m);
 }
 
-/* The bytes stay whose they were: the piece at the old place keeps its site at the new one. */
-void mappings_move(struct heap *h, const struct record_remap *r, const struct heap_mapping *fresh)
+/* Notes what of [start, end) there is, for the thread whose mremap moves it. */
+static void note_moving(struct heap *h, uint64_t start, uint64_t end, uint32_t tid)
 {
-    uint32_t i = find_piece(h, r->old);
-    struct heap_mapping moved = *fresh;
-    if (i < h->mappings && h->mapping[i].start <= r->old) {
-        moved = h->mapping[i];
-        moved.offset += r->old - moved.start;
-        moved.start = fresh->start;
-        moved.end = fresh->end;
+    for (uint32_t i = find_piece(h, start); i < h->mappings && h->mapping[i].start < end; i++) {
+        struct heap_mapping m = h->mapping[i];
+        if (m.start < start) {
+            m.offset += start - m.start;
+            m.start = start;
+        }
+        if (m.end > end)
+            m.end = end;
+        array_room(h->moving, h->movings, h->moving_room);
+        h->moving[h->movings++] = (struct heap_moving){ tid, m };
     }
+}
+
+void mappings_leave(struct heap *h, const struct record_remap *r, uint32_t tid)
+{
+    uint64_t size = r->old_size ? r->old_size : r->size; /* 0: shared memory becomes visible at a second place */
+    note_moving(h, r->old, r->old + size, tid);
     if (r->old_size && !(r->flags & MREMAP_DONTUNMAP))
         mappings_release(h, r->old, r->old + r->old_size);
-    mappings_make(h, &moved);
+}
+
+/* The bytes stay whose they were: the pieces from the old place keep their sites at the new one, and the last of them
+ * gets what is added. */
+void mappings_arrive(struct heap *h, const struct record_remap *r, const struct heap_mapping *fresh, uint32_t tid)
+{
+    struct heap_mapping last = *fresh;
+    bool any = false;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < h->movings; i++) {
+        struct heap_mapping m = h->moving[i].piece;
+        if (h->moving[i].tid != tid) {
+            h->moving[kept++] = h->moving[i];
+            continue;
+        }
+        m.start += r->address - r->old;
+        m.end += r->address - r->old;
+        if (m.start >= fresh->end)
+            continue;
+        if (any)
+            mappings_make(h, &last);
+        last = m;
+        any = true;
+    }
+    h->movings = kept;
+    last.end = fresh->end;
+    mappings_make(h, &last);
 }
 
 bool mappings_tag(struct heap *h, uint64_t address, uint32_t tag)

@@ -184,6 +184,45 @@ static void mremap_moves_bytes_and_keeps_their_owner(void **state)
     assert_int_equal(totals()->mapped_bytes, 0x4000);
 }
 
+static void an_unaligned_mremap_leaves_nothing_behind_and_takes_nothing_of_others(void **state)
+{
+    struct record_remap move = { .time = 2030,
+                                 .took = 10,
+                                 .old = 0x100000,
+                                 .old_size = 0x2f00,
+                                 .address = 0x900000,
+                                 .size = 0x4000,
+                                 .node = 3,
+                                 .flags = MREMAP_MAYMOVE };
+    (void)state;
+    map(2010, 0x100000, 0x3000, PROT_READ);
+    builder_put(&b, RECORD_REMAP, &move, "");
+    builder_end_chunk(&b);
+    builder_chunk(&b, 1, 2, 2020); /* another thread, between the two times of the move */
+    map(2025, 0x100000, 0x1000, PROT_READ);
+    replay(NULL);
+    assert_int_equal(heap_mapping_count(heap[0]), 2);
+    assert_int_equal(heap_mapping(heap[0], 0)->start, 0x100000);
+    assert_int_equal(heap_mapping(heap[0], 0)->time, 2025);
+    assert_int_equal(heap_mapping(heap[0], 1)->start, 0x900000);
+    assert_int_equal(totals()->mapped_bytes, 0x5000);
+}
+
+static void shmdt_releases_all_pieces_of_a_segment(void **state)
+{
+    struct record_map attach = {
+        .time = 2010, .took = 1, .address = 0x100000, .size = 0x4000, .node = 2, .call = RECORD_CALL_SHMAT, .prot = 3
+    };
+    struct record_unmap detach = { .time = 2030, .took = 1, .address = 0x100000, .call = RECORD_CALL_SHMDT };
+    (void)state;
+    builder_put(&b, RECORD_MAP, &attach, "");
+    map(2020, 0x101000, 0x1000, PROT_READ);
+    builder_put(&b, RECORD_UNMAP, &detach, "");
+    replay(NULL);
+    assert_int_equal(heap_mapping_count(heap[0]), 1);
+    assert_int_equal(heap_mapping(heap[0], 0)->start, 0x101000);
+}
+
 static void replay_stops_at_the_peak_and_at_a_mark(void **state)
 {
     struct record_mark mark = { .time = 2003 };
@@ -219,6 +258,8 @@ int main(void)
         test(partial_munmap_splits_a_mapping),
         test(a_fixed_mapping_commits_a_part_of_a_reservation),
         test(mremap_moves_bytes_and_keeps_their_owner),
+        test(an_unaligned_mremap_leaves_nothing_behind_and_takes_nothing_of_others),
+        test(shmdt_releases_all_pieces_of_a_segment),
         test(replay_stops_at_the_peak_and_at_a_mark),
     };
     return unit_main(tests);

@@ -1,6 +1,6 @@
 # memtap: see README.md. `make help` lists the targets.
 #
-#   make DEBUG=1     -O0 and assertions          make SAN=address,undefined   sanitizers in the analyzer and its tests
+#   make DEBUG=1     -O0 and assertions          make SAN=address,undefined   an analyzer with sanitizers, under build/
 #   make V=1         show the commands
 
 VERSION  := 0.1.0
@@ -30,12 +30,13 @@ TAP_OBJECTS      := $(TAP_SOURCES:%.c=build/%.o)
 JE_OBJECTS       := $(addprefix build/preload-je/,hook_jemalloc.o real.o sys.o)
 ANALYZER_SOURCES := $(wildcard analyzer/*.c analyzer/*/*.c)
 ANALYZER_OBJECTS := $(ANALYZER_SOURCES:%.c=$(BUILD)/%.o)
+ANALYZER         := $(if $(SAN),$(BUILD)/)memtap
 ANALYZER_ROOMS   := $(filter-out $(BUILD)/analyzer/main.o,$(ANALYZER_OBJECTS))
 
 .DELETE_ON_ERROR:
 .PHONY: all help man install clean lint format
 
-all: libmemtap.so libmemtap-je.so memtap ## build the tap and the analyzer
+all: libmemtap.so libmemtap-je.so $(ANALYZER) ## build the tap and the analyzer
 
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -48,7 +49,7 @@ libmemtap-je.so: $(JE_OBJECTS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,$@ $^ -o $@
 
-memtap: $(ANALYZER_OBJECTS)
+$(ANALYZER): $(ANALYZER_OBJECTS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(ANALYZER_LINK) $^ $(ANALYZER_ALLOC) $(ANALYZER_LIBS) -o $@
 

@@ -111,7 +111,7 @@ static int map_region(int fd, uint32_t n)
     struct trace_status *status = &tracefile_header->status;
     uint64_t offset = __atomic_fetch_add(&status->log_end, REGION_SIZE + TRACE_CHUNK_SIZE, __ATOMIC_RELAXED);
     offset = (offset + TRACE_CHUNK_SIZE - 1) & ~(uint64_t)(TRACE_CHUNK_SIZE - 1);
-    uint64_t states = offsetof(struct trace_header, slots) + n * TRACE_REGION_SLOTS * sizeof(uint64_t);
+    uint64_t states = offsetof(struct trace_header, slots) + (uint64_t)n * TRACE_REGION_SLOTS * sizeof(uint64_t);
     if (!reserve(fd, states & ~(uint64_t)4095, 4096))
         return (int)__atomic_load_n(&status->stopped, __ATOMIC_RELAXED) - 1;
     void *memory = sys_map_file(fd, offset, REGION_SIZE, NULL);

@@ -36,9 +36,12 @@ static struct {
 
 /* --- the mix ----------------------------------------------------------------------------------------------------- */
 
+/* Malloc's room at the end of its heap: never given back, never used up, so that it never moves the break again. */
+#define BREAK_ROOM ((size_t)64 << 20)
+
 static void trim(struct worker *w)
 {
-    malloc_trim(random_below(w, 2) * 65536);
+    malloc_trim(BREAK_ROOM + random_below(w, 2) * 65536);
     book_record(w, BOOK_trim);
 }
 
@@ -305,6 +308,22 @@ static void run_churn(void)
     }
 }
 
+/* Another thread's realloc of a block of the main arena may move the break while the oracle does: malloc gets its room
+ * at once. */
+static bool keep_malloc_off_the_break(void)
+{
+    const size_t piece = 100 << 10;
+    void *volatile held[4];
+    if (!mallopt(M_MMAP_THRESHOLD, 128 << 10) || !mallopt(M_TRIM_THRESHOLD, INT32_MAX) ||
+        !mallopt(M_TOP_PAD, BREAK_ROOM))
+        return false;
+    for (size_t i = 0; i < 4; i++)
+        held[i] = malloc(piece); /* more than what malloc begins with: the break moves, by the pad */
+    for (size_t i = 0; i < 4; i++)
+        free(held[i]);
+    return mallopt(M_TOP_PAD, 128 << 10);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 6)
@@ -321,8 +340,7 @@ int main(int argc, char **argv)
     books_open((uint64_t)atoi(argv[2]));
     heap_open();
     oracle->self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    /* malloc must not move the break from other threads than the main one: it would get in the way of the oracle. */
-    oracle->brk_allowed = mallopt(M_MMAP_THRESHOLD, 128 << 10) && mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+    oracle->brk_allowed = keep_malloc_off_the_break();
     if (mode_is("handover") && !mallopt(M_ARENA_MAX, 1))
         die("no M_ARENA_MAX");
     if (mode_is("churn"))

@@ -82,6 +82,18 @@ enum record_call {
 #define RECORD_FIELDS_REQUEST_END(F) F(time) F(id) F(units)
 #define RECORD_FIELDS_TAG(F) F(time) F(address) F(string) /* this block belongs to that component */
 #define RECORD_FIELDS_PAUSE(F) F(time) F(on)              /* 1: nothing is recorded from here, 0: again */
+#define RECORD_FIELDS_STACK(F) F(time) F(address)         /* lies on the stack of the thread that writes */
+
+/* Provenance. FILE_BYTES: a model file's bytes from `offset` on were read to `address`; `file`: string of its path. */
+#define RECORD_FIELDS_FILE_BYTES(F) F(time) F(address) F(size) F(offset) F(file)
+/* An engine's buffer as its own API names it, when it is made and when its usage changes; id: its handle there; usage
+ * as in ggml-backend.h (0 any, 1 weights, 2 compute); text: its type ("CPU_REPACK"). */
+#define RECORD_FIELDS_BUFFER(F) F(time) F(id) F(address) F(size) F(usage)
+#define RECORD_FIELDS_BUFFER_FREE(F) F(time) F(id)
+/* A tensor got its place in a buffer (id as above); type: enum ggml_type; text: its name. */
+#define RECORD_FIELDS_TENSOR(F) F(time) F(address) F(size) F(buffer) F(type)
+/* What the engine did: enum record_engine_what; handle: of its model, context or scheduler. */
+#define RECORD_FIELDS_ENGINE(F) F(time) F(what) F(handle)
 
 /* Every kind: its tag, its names, and whether the first field is a time. Tags never change their meaning. */
 #define RECORD_KINDS(R)                                                                                                \
@@ -106,7 +118,13 @@ enum record_call {
     R(0x91, REQUEST_BEGIN, request_begin, true)                                                                        \
     R(0x92, REQUEST_END, request_end, true)                                                                            \
     R(0x93, TAG, tag, true)                                                                                            \
-    R(0x94, PAUSE, pause, true)
+    R(0x94, PAUSE, pause, true)                                                                                        \
+    R(0x95, STACK, stack, true)                                                                                        \
+    R(0x96, FILE_BYTES, file_bytes, true)                                                                              \
+    R(0x97, BUFFER, buffer, true)                                                                                      \
+    R(0x98, BUFFER_FREE, buffer_free, true)                                                                            \
+    R(0x99, TENSOR, tensor, true)                                                                                      \
+    R(0x9a, ENGINE, engine, true)
 
 enum record_kind {
 #define RECORD_KIND_NAME(tag, NAME, name, timed) RECORD_##NAME = tag,
@@ -117,8 +135,10 @@ enum record_kind {
 /* Whether the record is something that the program did; the others define names, or are the tap's own. */
 static inline bool record_is_event(enum record_kind kind)
 {
-    return kind < RECORD_THREAD || (kind > RECORD_STRING && kind != RECORD_SAMPLE);
+    return kind < RECORD_THREAD || (kind > RECORD_STRING && kind != RECORD_SAMPLE && kind != RECORD_STACK);
 }
+
+enum record_engine_what { RECORD_ENGINE_COMPUTE = 1, RECORD_ENGINE_CONTEXT_FREE = 2, RECORD_ENGINE_MODEL_FREE = 3 };
 
 #define RECORD_FIELD_MEMBER(name) uint64_t name;
 #define RECORD_FIELD_ONE(name) +1

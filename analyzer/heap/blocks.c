@@ -133,6 +133,7 @@ void blocks_remove(struct heap *h, uint64_t address, uint64_t time, uint32_t tid
     kh_del(blocks, h->blocks, k);
     count_free(h, &b);
     count_dead(h, &b);
+    contents_forget(h, address, address + b.size);
     uint32_t freeing = threads_find(h, tid); /* may move h->thread */
     struct heap_thread *t = &h->thread[freeing];
     if (t->last_address == address && t == &h->thread[b.thread]) {

@@ -133,6 +133,20 @@ static void apply_sample(struct heap *h, const struct record_sample *r)
     h->sample = (struct heap_sample){ r->time, r->rss_anon, r->rss_file, r->rss_shmem, r->swap, r->own };
 }
 
+static void apply_engine(struct heap *h, const struct record_engine *r)
+{
+    if (r->what == RECORD_ENGINE_COMPUTE && !h->phases.compute)
+        h->phases.compute = r->time;
+    else if (r->what == RECORD_ENGINE_MODEL_FREE)
+        h->phases.model_freed = r->time;
+}
+
+static void apply_stack(struct heap *h, uint64_t address)
+{
+    array_room(h->stack, h->stacks, h->stack_room);
+    h->stack[h->stacks++] = address;
+}
+
 static void apply(struct heap *h, const struct trace_event *e)
 {
     const struct record *r = &e->record;
@@ -166,6 +180,28 @@ static void apply(struct heap *h, const struct trace_event *e)
         break;
     case RECORD_MARK:
         apply_mark(h, r);
+        break;
+    case RECORD_REQUEST_BEGIN:
+        if (!h->phases.request)
+            h->phases.request = r->request_begin.time;
+        break;
+    case RECORD_STACK:
+        apply_stack(h, r->stack.address);
+        break;
+    case RECORD_FILE_BYTES:
+        contents_file_bytes(h, &r->file_bytes);
+        break;
+    case RECORD_TENSOR:
+        contents_tensor(h, r);
+        break;
+    case RECORD_BUFFER:
+        contents_buffer(h, r);
+        break;
+    case RECORD_BUFFER_FREE:
+        contents_buffer_free(h, r->buffer_free.id);
+        break;
+    case RECORD_ENGINE:
+        apply_engine(h, &r->engine);
         break;
     case RECORD_REQUEST_END:
         apply_request_end(h, &r->request_end);
@@ -232,6 +268,7 @@ static struct heap *heap_new(struct trace *t, uint32_t number, const struct heap
     h->number = number;
     h->options = *options;
     h->knows_all = !trace_info(t)->forked && !trace_has_lost(t);
+    h->names = intern_new();
     h->blocks = kh_init(blocks);
     h->early = kh_init(numbers);
     h->displaced = kh_init(numbers);
@@ -277,6 +314,7 @@ static void heap_free(struct heap *h)
 {
     for (uint32_t i = 0; i < h->marks; i++)
         free(h->mark[i].name);
+    contents_free(h);
     kh_destroy(blocks, h->blocks);
     kh_destroy(numbers, h->early);
     kh_destroy(numbers, h->displaced);
@@ -366,6 +404,21 @@ uint32_t heap_request_count(const struct heap *h)
 const struct heap_request *heap_request(const struct heap *h, uint32_t i)
 {
     return &h->request[i];
+}
+
+const struct heap_phases *heap_phases(const struct heap *h)
+{
+    return &h->phases;
+}
+
+uint32_t heap_stack_count(const struct heap *h)
+{
+    return h->stacks;
+}
+
+uint64_t heap_stack(const struct heap *h, uint32_t i)
+{
+    return h->stack[i];
 }
 
 const struct heap_sample *heap_last_sample(const struct heap *h)

@@ -39,6 +39,23 @@ struct heap_mapping {
     uint32_t prot, flags; /* as in mmap; prot 0: reserved, not counted as mapped */
 };
 
+/* What is known to lie at some place of memory: a tensor, or bytes that were read from a model file. */
+struct heap_content {
+    uint64_t start, end, time;
+    const char *name; /* tensor: its name; NULL: file bytes */
+    uint64_t buffer;  /* tensor: handle of its buffer */
+    uint32_t type;    /* tensor: enum ggml_type */
+    uint32_t file;    /* file bytes: string of the trace, its path */
+    uint64_t offset;  /* file bytes: of the first one */
+};
+
+/* A buffer of the engine, as its own API names it. */
+struct heap_buffer {
+    uint64_t id, start, end, time;
+    uint32_t usage;   /* as in struct record_buffer */
+    const char *type; /* "CPU_REPACK" */
+};
+
 struct heap_thread {
     uint32_t tid;
     uint64_t alloc_count, alloc_bytes, free_count, live_blocks, live_bytes;
@@ -57,6 +74,13 @@ struct heap_totals {
     uint64_t inherited_blocks, inherited_bytes; /* forked child: still there of the parent's heap */
     uint64_t own_bytes;                         /* what the loader allocated for the tap */
     uint64_t histogram[65];                     /* allocations by size: [i] counts sizes of i bits */
+};
+
+/* When the engine did something first: trace clock, 0 if it did not. */
+struct heap_phases {
+    uint64_t compute;     /* ran a graph */
+    uint64_t request;     /* a request began */
+    uint64_t model_freed; /* gave its model back, lastly */
 };
 
 struct heap_sample {
@@ -113,6 +137,19 @@ const struct heap_mark *heap_mark(const struct heap *h, uint32_t i);
 uint32_t heap_request_count(const struct heap *h);
 const struct heap_request *heap_request(const struct heap *h, uint32_t i);
 const struct heap_sample *heap_last_sample(const struct heap *h); /* NULL if there is none */
+const struct heap_phases *heap_phases(const struct heap *h);
+
+/* By address, without overlaps; valid while the heap is. */
+uint32_t heap_tensor_count(const struct heap *h);
+const struct heap_content *heap_tensor(const struct heap *h, uint32_t i);
+uint32_t heap_file_bytes_count(const struct heap *h);
+const struct heap_content *heap_file_bytes(const struct heap *h, uint32_t i);
+/* In the order of their making. */
+uint32_t heap_buffer_count(const struct heap *h);
+const struct heap_buffer *heap_buffer(const struct heap *h, uint32_t i);
+/* Addresses that lie on the stacks of threads, one for each thread that ran so far. */
+uint32_t heap_stack_count(const struct heap *h);
+uint64_t heap_stack(const struct heap *h, uint32_t i);
 
 /* Visits every live block of the heap, in no order. */
 void heap_each_block(const struct heap *h, void (*visit)(void *context, uint64_t address, const struct heap_block *b),

@@ -4,6 +4,7 @@
 
 #include <htslib/khash.h>
 
+#include "base/intern.h"
 #include "heap/heap.h"
 
 /* Addresses are multiples of 16, mostly: spread them (2^64 / golden ratio). */
@@ -41,6 +42,13 @@ struct heap_watch {
     struct heap *child;
 };
 
+/* Contents by address, without overlaps. */
+struct heap_contents {
+    struct heap_content *item;
+    uint32_t count, room;
+    uint64_t least; /* size of the smallest one ever: smaller blocks hold none */
+};
+
 struct heap {
     struct trace *trace;
     uint32_t number; /* of the trace in its session */
@@ -66,6 +74,14 @@ struct heap {
     uint32_t mappings, mapping_room;
     struct heap_moving *moving; /* in the order of their addresses, for each thread */
     uint32_t movings, moving_room;
+
+    struct heap_contents tensors, file_bytes;
+    struct heap_buffer *buffer;
+    uint32_t buffers, buffer_room;
+    struct intern *names; /* of tensors and buffer types */
+    struct heap_phases phases;
+    uint64_t *stack;
+    uint32_t stacks, stack_room;
 
     struct heap_mark *mark;
     uint32_t marks, mark_room;
@@ -105,6 +121,14 @@ void mappings_detach(struct heap *h, uint64_t address); /* shmdt: all that is le
 void mappings_leave(struct heap *h, const struct record_remap *r, uint32_t tid);
 void mappings_arrive(struct heap *h, const struct record_remap *r, const struct heap_mapping *fresh, uint32_t tid);
 bool mappings_tag(struct heap *h, uint64_t address, uint32_t tag);
+
+/* contents.c */
+void contents_tensor(struct heap *h, const struct record *r);
+void contents_file_bytes(struct heap *h, const struct record_file_bytes *r);
+void contents_buffer(struct heap *h, const struct record *r);
+void contents_buffer_free(struct heap *h, uint64_t id);
+void contents_forget(struct heap *h, uint64_t start, uint64_t end); /* what lay there is gone */
+void contents_free(struct heap *h);
 
 /* inherit.c */
 void inherit_ask(struct heap *child, struct heap *parent);

@@ -71,6 +71,7 @@ static void cut_piece(struct heap *h, uint32_t at, uint64_t start, uint64_t end)
 
 void mappings_release(struct heap *h, uint64_t start, uint64_t end)
 {
+    contents_forget(h, start, end);
     for (;;) {
         uint32_t i = find_piece(h, start);
         if (i == h->mappings || h->mapping[i].start >= end)

@@ -46,6 +46,15 @@ uint32_t intern_add(struct intern *in, const char *text)
     return in->count++;
 }
 
+bool intern_find(const struct intern *in, const char *text, uint32_t *number)
+{
+    khint_t k = kh_get(strings, in->table, text);
+    bool there = k != kh_end(in->table);
+    if (there)
+        *number = kh_value(in->table, k);
+    return there;
+}
+
 const char *intern_text(const struct intern *in, uint32_t number)
 {
     return in->text[number];

@@ -69,7 +69,7 @@ static enum residency_backing find_backing(const struct devices *d, const struct
 {
     dev_t device = makedev(v->major, v->minor);
     bool made = begins(path, "/memfd:") || begins(path, "/SYSV") || begins(path, "/anon_hugepage");
-    if (begins(path, "[vvar") || begins(path, "[vdso") || begins(path, "[vsyscall"))
+    if (begins(path, "[vvar") || begins(path, "[vdso"))
         return RESIDENCY_OF_SPECIAL;
     if (!v->inode)
         return RESIDENCY_OF_ANON;
@@ -88,7 +88,7 @@ static enum residency_backing find_backing(const struct devices *d, const struct
     return RESIDENCY_OF_FILE;
 }
 
-/* "7f00-7f10 r-xp 00001000 08:01 123   /usr/lib/libc.so.6": false if the line is none of these. */
+/* "7f00-7f10 r-xp 00001000 08:01 123   /usr/lib/libc.so.6": false if the line is none of these, or there are too many. */
 static bool read_line(struct builder *b, const struct devices *d, char *line)
 {
     static const char gone[] = " (deleted)";
@@ -97,8 +97,8 @@ static bool read_line(struct builder *b, const struct devices *d, char *line)
     int name = 0;
     if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &v.start, &v.end, mode, &v.offset,
                &v.major, &v.minor, &v.inode, &name) < 7 ||
-        !name)
-        return false;
+        !name || v.start >> 63)
+        return false; /* no mapping, or [vsyscall], which is in no process's page tables */
     char *path = line + name;
     size_t size = strcspn(path, "\n");
     if (size >= sizeof gone && strncmp(path + size - (sizeof gone - 1), gone, sizeof gone - 1) == 0) {
@@ -108,7 +108,7 @@ static bool read_line(struct builder *b, const struct devices *d, char *line)
     path[size] = '\0';
     struct residency_vma *kept = builder_vma(b, path, size);
     if (!kept)
-        return true;
+        return false;
     v.prot = (uint8_t)((mode[0] == 'r' ? PROT_READ : 0) | (mode[1] == 'w' ? PROT_WRITE : 0) |
                        (mode[2] == 'x' ? PROT_EXEC : 0));
     v.shared = mode[3] == 's';
@@ -148,13 +148,13 @@ bool maps_read(struct builder *b, pid_t pid, bool sums, struct error *e)
         return error_set(e, EXIT_TROUBLE, "cannot read %s: %s", path, strerror(errno));
     setvbuf(f, NULL, _IOFBF, 1 << 16);
     read_devices(&devices, pid);
-    bool first = true;
+    bool known = false;
     while (getline(&line, &room, f) > 0) {
         bool is_sum = sums && line[0] >= 'A' && line[0] <= 'Z';
-        if (is_sum && !first)
+        if (!is_sum)
+            known = read_line(b, &devices, line);
+        else if (known)
             read_sum(&b->s->vma[b->s->vmas - 1], line);
-        else
-            first &= !read_line(b, &devices, line);
     }
     free(line);
     fclose(f);

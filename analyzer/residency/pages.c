@@ -1,7 +1,6 @@
 /* pages.c: the resident pages of a live process. See inside.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -91,9 +90,6 @@ bool pages_scan(struct builder *b, pid_t pid)
                             .return_mask = IS_FILE | IS_PRESENT | IS_SWAPPED | IS_ZERO | IS_HUGE | IS_GUARD };
     uint32_t at = 0;
     int fd = open_pagemap(pid), found = -1;
-    /* [vsyscall] lies above all that a process can map, and the kernel refuses to be asked about it. */
-    if (b->s->vmas > 1 && strcmp(b->s->names + (uintptr_t)b->s->vma[b->s->vmas - 1].path, "[vsyscall]") == 0)
-        arg.end = b->s->vma[b->s->vmas - 2].end;
     while (fd >= 0 && arg.start < arg.end) {
         found = ioctl(fd, SCAN, &arg);
         if (found < 0 && errno == EINVAL && arg.return_mask & IS_GUARD) {

@@ -1,0 +1,99 @@
+/* watch.c: when snapshots of running processes are taken. See residency.h. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/memory.h"
+#include "residency/residency.h"
+
+#define SECOND 1000000000ull
+#define SHARE 200             /* one part of so many of the time is spent */
+#define ADVANCE (SECOND / 10) /* spent before it is earned: programs that run shortly have some snapshots too */
+#define SPARSE 100            /* so many snapshots of equal distance, then the distance grows with the age */
+#define MOST_FAILURES 3
+
+struct watched {
+    uint64_t first_ns, next_ns;
+    uint32_t taken, marks, failures;
+};
+
+struct residency_watch {
+    uint64_t started_ns, spent_ns;
+    struct watched *process;
+    uint32_t count;
+};
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+}
+
+struct residency_watch *residency_watch_new(void)
+{
+    struct residency_watch *w = memory_take(sizeof *w);
+    w->started_ns = monotonic_ns();
+    return w;
+}
+
+void residency_watch_free(struct residency_watch *w)
+{
+    free(w->process);
+    free(w);
+}
+
+/* After 0.25, 0.5 and 1 s; then every second; from the age of SPARSE seconds on the distance grows, so that a day has
+ * 800 and a week 1,000. */
+static uint64_t next_time(const struct watched *p, uint64_t now)
+{
+    uint64_t age = now - p->first_ns, distance = age / SPARSE > SECOND ? age / SPARSE : SECOND;
+    if (age < SECOND / 4)
+        return p->first_ns + SECOND / 4;
+    return now + (age < SECOND / 2 ? SECOND / 4 : age < SECOND ? SECOND / 2 : distance);
+}
+
+/* The process may be another program by now, which is not traced: the trace is mapped by the one that it is of. */
+static bool is_of(const struct residency_snapshot *s, const char *trace)
+{
+    const char *slash = strrchr(trace, '/'), *name = slash ? slash : trace;
+    for (uint32_t i = 0; i < s->vmas; i++) {
+        size_t length = strlen(s->vma[i].path), size = strlen(name);
+        if (length >= size && strcmp(s->vma[i].path + length - size, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void take(struct residency_watch *w, struct watched *p, pid_t pid, const char *trace)
+{
+    struct error e;
+    uint64_t begun = monotonic_ns();
+    struct residency_snapshot *s = residency_take(pid, &e);
+    bool kept = s && is_of(s, trace) && residency_keep(trace, s, &e);
+    residency_free(s);
+    p->taken += kept;
+    p->failures = kept ? 0 : p->failures + 1;
+    w->spent_ns += monotonic_ns() - begun;
+}
+
+void residency_watch_step(struct residency_watch *w, uint32_t number, pid_t pid, const char *trace, uint32_t marks)
+{
+    uint64_t now = monotonic_ns();
+    if (number >= w->count) {
+        w->process = memory_resize(w->process, (number + 1) * sizeof *w->process);
+        for (; w->count <= number; w->count++)
+            w->process[w->count] = (struct watched){ .first_ns = 0 };
+    }
+    struct watched *p = &w->process[number];
+    if (!p->first_ns) {
+        p->first_ns = now;
+        p->next_ns = next_time(p, now);
+    }
+    bool due = now >= p->next_ns || marks != p->marks;
+    if (!due || p->failures == MOST_FAILURES || w->spent_ns > ADVANCE + (now - w->started_ns) / SHARE)
+        return;
+    take(w, p, pid, trace);
+    p->marks = marks;
+    p->next_ns = next_time(p, now);
+}

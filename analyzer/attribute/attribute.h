@@ -21,8 +21,19 @@
 #include "symbols/symbols.h"
 
 /* What decided, strongest first. */
-enum evidence { EVIDENCE_TAG, EVIDENCE_STACK, EVIDENCE_MODULE, EVIDENCE_COUNT };
+enum evidence {
+    EVIDENCE_TAG,    /* memtap_push or memtap_tag */
+    EVIDENCE_TENSOR, /* the engine's own name for what lies there */
+    EVIDENCE_FILE,   /* the model file's table of tensors, for bytes that were mapped or read from it */
+    EVIDENCE_STACK,  /* a rule on the call stack */
+    EVIDENCE_MODULE, /* no rule: the library that allocated */
+    EVIDENCE_SYSTEM, /* the kind of mapping it lies in */
+    EVIDENCE_COUNT
+};
 const char *evidence_name(enum evidence e);
+
+/* Component of what an allocator behind the tap maps, to put blocks in that are seen themselves. */
+#define ATTRIBUTION_BACKING "allocator/backing"
 
 struct attribution {
     const char *component; /* a path; lives as long as the rules */

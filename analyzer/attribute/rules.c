@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "attribute/attribute.h"
+#include "attribute/inside.h"
 #include "base/intern.h"
 #include "base/memory.h"
 
@@ -47,20 +47,20 @@ struct rules {
 
 const char *evidence_name(enum evidence e)
 {
-    static const char *const names[] = { "tag", "stack", "module" };
+    static const char *const names[] = { "tag", "tensor", "file", "stack", "module", "system" };
     return names[e];
 }
 
-/* --- reading ----------------------------------------------------------------------------------------------------- */
-
-static const char *keep(struct rules *r, const char *text)
+const char *rules_keep(struct rules *r, const char *text)
 {
     return intern_text(r->text, intern_add(r->text, text));
 }
 
+/* --- reading ----------------------------------------------------------------------------------------------------- */
+
 static uint32_t add_pattern(struct rules *r, const char *text)
 {
-    const char *kept = keep(r, text);
+    const char *kept = rules_keep(r, text);
     for (uint32_t i = 0; i < r->patterns; i++)
         if (r->pattern[i] == kept)
             return i;
@@ -84,8 +84,8 @@ static bool read_head(struct rules *r, char *head, struct rule *rule)
     char *save, *component = strtok_r(head, " \t", &save), *how = strtok_r(NULL, " \t", &save);
     if (!component || strtok_r(NULL, " \t", &save) || (how && strncmp(how, "how=", 4) != 0))
         return false;
-    rule->component = keep(r, component);
-    rule->how = keep(r, how ? how + 4 : "");
+    rule->component = rules_keep(r, component);
+    rule->how = rules_keep(r, how ? how + 4 : "");
     return true;
 }
 
@@ -290,7 +290,7 @@ static const char *module_component(struct rules *r, const char *module)
 {
     char path[300];
     snprintf(path, sizeof path, "other/%.280s", *module ? symbols_base_name(module) : "unknown");
-    return keep(r, path);
+    return rules_keep(r, path);
 }
 
 struct attribution rules_attribute(struct rules *r, const struct symbol_stack *stack, const char *call)
@@ -299,12 +299,12 @@ struct attribution rules_attribute(struct rules *r, const struct symbol_stack *s
     look_up_frames(r, stack);
     a.identity = identity_of(r, stack);
     if (stack->tag) {
-        a.component = keep(r, stack->tag);
+        a.component = rules_keep(r, stack->tag);
         a.evidence = EVIDENCE_TAG;
         return a;
     }
     if (stack->own) {
-        a.component = keep(r, "allocator/backing");
+        a.component = rules_keep(r, ATTRIBUTION_BACKING);
         return a;
     }
     for (uint32_t i = 0; i < r->rules; i++)

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "commands/command.h"
 #include "commands/commands.h"
 #include "report/report.h"
+#include "residency/residency.h"
 
 struct report_options {
     const char *session, *rules;
@@ -133,24 +135,62 @@ static void describe_at(const struct report_options *o, char *text, size_t size)
         snprintf(text, size, "%s", o->peak ? "peak" : "end");
 }
 
+/* What was resident nearest to the moment of the heap: now, if it is the end of a process that still runs. */
+static struct residency_snapshot *find_pages(const struct trace *t, const struct heap *h, bool at_end)
+{
+    struct error e;
+    char path[4400];
+    struct residency_snapshot *now =
+        at_end && trace_info(t)->running ? residency_take((pid_t)trace_info(t)->pid, &e) : NULL;
+    if (now)
+        return now;
+    residency_path(trace_path(t), path, sizeof path);
+    struct residency *r = residency_open(path, &e);
+    if (!r)
+        return NULL;
+    uint32_t nearest = residency_nearest(r, trace_mono_ns(t, heap_time(h)));
+    struct residency_snapshot *s = nearest < residency_count(r) ? residency_load(r, nearest) : NULL;
+    residency_close(r);
+    return s;
+}
+
+static int print(const struct summary *s, const struct command_input *in, const struct report_options *o)
+{
+    if (s->processes == 0) {
+        struct error e;
+        error_set(&e, EXIT_TROUBLE, "the session %s has no process %u", in->session.path, o->pid);
+        return command_fail(&e);
+    }
+    bool fine = true;
+    if (o->json)
+        fine = report_json(s, &o->style, stdout);
+    else
+        report_text(s, &o->style, stdout);
+    return command_finish(fine ? EXIT_FINE : EXIT_TROUBLE);
+}
+
 static int show(const struct command_input *in, struct heap **heap, const struct report_options *o)
 {
     struct summary summary = { .session = NULL };
-    bool fine = true;
+    bool at_end = !o->peak && o->until.what == HEAP_UNTIL_END;
+    struct summary_input input = { .session = &in->session,
+                                   .heap = heap,
+                                   .pages = memory_take((in->session.count + 1) * sizeof *input.pages),
+                                   .only_pid = o->pid,
+                                   .symbols = in->symbols,
+                                   .rules = in->rules,
+                                   .tensors = tensors_new() };
+    for (uint32_t i = 0; i < in->session.count; i++)
+        input.pages[i] = find_pages(in->session.trace[i], heap[i], at_end);
     describe_at(o, summary.at, sizeof summary.at);
-    summary_build(&summary, &in->session, heap, o->pid, in->symbols, in->rules);
-    if (summary.processes == 0) {
-        struct error e;
-        error_set(&e, EXIT_TROUBLE, "the session %s has no process %u", in->session.path, o->pid);
-        summary_free(&summary);
-        return command_fail(&e);
-    }
-    if (o->json)
-        fine = report_json(&summary, &o->style, stdout);
-    else
-        report_text(&summary, &o->style, stdout);
+    summary_build(&summary, &input);
+    int code = print(&summary, in, o);
     summary_free(&summary);
-    return command_finish(fine ? EXIT_FINE : EXIT_TROUBLE);
+    tensors_free(input.tensors);
+    for (uint32_t i = 0; i < in->session.count; i++)
+        residency_free(input.pages[i]);
+    free(input.pages);
+    return code;
 }
 
 int command_report(int argc, char **argv)

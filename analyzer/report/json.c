@@ -50,25 +50,51 @@ static json_t *totals_json(const struct summary *s)
                   number(t->alloc_bytes), "free_count", number(t->free_count), "live_blocks", number(t->live_blocks),
                   "live_bytes", number(t->live_bytes), "peak_bytes", number(t->peak_bytes), "mapped_bytes",
                   number(t->mapped_bytes), "lost_events", number(lost), "unmatched_frees", number(t->unmatched_frees));
-    json_t *more =
-        json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o s:n s:n}", "rss_anon", number(s->sample.rss_anon), "rss_file",
-                  number(s->sample.rss_file), "rss_shmem", number(s->sample.rss_shmem), "swap", number(s->sample.swap),
-                  "temporary", number(t->temporary), "failed_allocs", number(t->failed_allocs), "reserved_bytes",
-                  number(t->reserved_bytes), "repaired_events", number(t->repaired), "inherited_bytes",
-                  number(t->inherited_bytes), "explained_share", "unexplained_bytes");
+    json_t *more = json_pack("{s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "rss_anon", number(s->sample.rss_anon),
+                             "rss_file", number(s->sample.rss_file), "rss_shmem", number(s->sample.rss_shmem), "swap",
+                             number(s->sample.swap), "temporary", number(t->temporary), "failed_allocs",
+                             number(t->failed_allocs), "reserved_bytes", number(t->reserved_bytes), "repaired_events",
+                             number(t->repaired), "inherited_bytes", number(t->inherited_bytes), "explained_share",
+                             s->measured ? json_real(summary_explained(s)) : json_null(), "unexplained_bytes",
+                             s->measured ? number(s->unexplained) : json_null());
     json_object_update(o, more);
     json_decref(more);
     return o;
 }
 
-static json_t *component_json(const struct summary_component *c)
+static json_t *component_json(const struct summary_component *c, bool measured)
 {
     json_t *evidence = json_object();
     for (int e = 0; e < EVIDENCE_COUNT; e++)
         if (c->evidence[e])
             json_object_set_new(evidence, evidence_name((enum evidence)e), number(c->evidence[e]));
-    return json_pack("{s:o s:s s:n s:o s:n s:o s:o}", "path", text(c->path), "how", c->how, "model", "allocated",
-                     number(c->allocated), "resident", "blocks", number(c->blocks), "evidence", evidence);
+    return json_pack("{s:o s:s s:o s:o s:o s:o s:o s:o}", "path", text(c->path), "how", c->how, "model",
+                     *c->model ? text(c->model) : json_null(), "allocated", number(c->allocated), "resident",
+                     measured ? number(c->resident) : json_null(), "swapped",
+                     measured ? number(c->swapped) : json_null(), "blocks", number(c->blocks), "evidence", evidence);
+}
+
+/* A tensor may lie in several ranges of owners, one behind the other. */
+static void add_tensors(json_t *list, const struct summary_process *p)
+{
+    const struct owner *owner = p->owners.owner;
+    for (uint32_t i = 0, next; i < p->owners.count; i = next) {
+        const struct owner *o = &owner[i];
+        uint64_t resident = o->resident;
+        for (next = i + 1; next < p->owners.count && *o->tensor && owner[next].start == owner[next - 1].end &&
+                           strcmp(owner[next].tensor, o->tensor) == 0;
+             next++)
+            resident += owner[next].resident;
+        if (!*o->tensor)
+            continue;
+        json_array_append_new(list,
+                              json_pack("{s:o s:s s:s s:s s:o s:o s:o s:o s:o s:s s:o}", "name", text(o->tensor),
+                                        "component", o->component, "how", o->how, "type", o->type, "bytes",
+                                        number(owner[next - 1].end - o->start), "address", number(o->start), "device",
+                                        text("cpu"), "buffer", *o->buffer ? text(o->buffer) : json_null(), "resident",
+                                        p->owners.measured ? number(resident) : json_null(), "evidence",
+                                        evidence_name(o->evidence), "pid", number(p->info->pid)));
+    }
 }
 
 static json_t *frame_json(const struct symbol_frame *f)
@@ -144,12 +170,14 @@ static json_t *histogram_json(const struct summary *s)
 
 bool report_json(const struct summary *s, const struct report_style *style, FILE *out)
 {
-    json_t *processes = json_array(), *components = json_array(), *sites = json_array();
-    for (uint32_t i = 0; i < s->processes; i++)
+    json_t *processes = json_array(), *components = json_array(), *sites = json_array(), *tensors = json_array();
+    for (uint32_t i = 0; i < s->processes; i++) {
         json_array_append_new(processes, process_json(&s->process[i]));
+        add_tensors(tensors, &s->process[i]);
+    }
     for (uint32_t i = 0; i < s->components; i++)
-        if (s->component[i].allocated)
-            json_array_append_new(components, component_json(&s->component[i]));
+        if (s->component[i].allocated || s->component[i].resident)
+            json_array_append_new(components, component_json(&s->component[i], s->measured));
     for (uint32_t i = 0; i < s->sites && i < style->top; i++)
         json_array_append_new(sites, site_json(&s->site[i]));
     json_t *memtap = json_pack("{s:o s:o s:o}", "anonymous", number(s->own_anonymous), "resident",
@@ -159,6 +187,7 @@ bool report_json(const struct summary *s, const struct report_style *style, FILE
                              "components", components, "sites", sites, "losses", losses_json(s), "memtap", memtap,
                              "modules", groups_json(s->module, s->modules, style->top, false), "threads",
                              groups_json(s->thread, s->threads, style->top, true), "size_histogram", histogram_json(s));
+    json_object_set_new(root, "tensors", tensors);
     bool fine = root && json_dumpf(root, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF;
     json_decref(root);
     return fine;

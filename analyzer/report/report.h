@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "attribute/attribute.h"
+#include "attribute/owners.h"
 #include "heap/heap.h"
 #include "symbols/symbols.h"
 #include "trace/trace.h"
@@ -20,11 +21,16 @@ struct summary_process {
     bool has_sample;
     const char *role;          /* "main", "child" (a program of its own), "fork" */
     uint64_t start_ns, end_ns; /* since the start of the session */
+    struct owners owners;
+    struct residency_totals pages; /* when its snapshot was taken */
+    int64_t pages_late_ns;         /* the snapshot was taken that long after the moment of the report */
 };
 
 struct summary_component {
-    const char *path, *how;
+    const char *path, *how, *model;
     uint64_t allocated; /* live heap blocks and mappings */
+    uint64_t resident;  /* of these, and of what belongs to them without having been asked for; without swap */
+    uint64_t swapped;
     uint64_t blocks;
     uint64_t evidence[EVIDENCE_COUNT]; /* allocated, by what decided */
 };
@@ -54,6 +60,8 @@ struct summary {
     uint64_t duration_ns; /* from the first start to the last end */
     uint64_t losses[TRACE_LOSS_COUNT], damaged_chunks, missing_chunks, bad_records, left_out;
     uint64_t own_anonymous, own_ring; /* the tap's own memory */
+    bool measured;                    /* resident parts are known, of one process at least */
+    uint64_t resident, unexplained;   /* RssAnon + RssFile + VmSwap without the tap's own; what of it has no owner */
     uint64_t frames_asked, frames_named;
     uint64_t backing; /* mapped by an allocator that runs behind the tap: its blocks are counted, not this */
     struct summary_process *process;
@@ -66,10 +74,22 @@ struct summary {
     uint32_t modules, module_room, threads, thread_room;
 };
 
-/* Puts the answer together from a replayed session. heap[i] belongs to session->trace[i]; `only_pid` 0: all. */
-void summary_build(struct summary *s, const struct session *session, struct heap **heap, uint32_t only_pid,
-                   struct symbols *symbols, struct rules *rules);
+/* What a summary is made from: a session, replayed. */
+struct summary_input {
+    const struct session *session;
+    struct heap **heap;                /* heap[i] belongs to session->trace[i] */
+    struct residency_snapshot **pages; /* nearest to that moment; NULL where there is none */
+    uint32_t only_pid;                 /* 0: all */
+    struct symbols *symbols;
+    struct rules *rules;
+    struct tensors *tensors;
+};
+
+void summary_build(struct summary *s, const struct summary_input *in);
 void summary_free(struct summary *s);
+
+/* The share of the resident memory that has an owner, 0 to 1. */
+double summary_explained(const struct summary *s);
 
 /* How a process ended, or that it runs: "exit 3", "signal 9", "exec", "running", "unknown". */
 const char *report_end(const struct trace_info *info, char text[32]);

@@ -1,18 +1,22 @@
 /* summary.c: see report.h. */
+#include <htslib/khash.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "report/report.h"
 
+/* By path, how and model. */
+KHASH_MAP_INIT_STR(components, uint32_t)
+
 /* What one call of summary_build works with. */
 struct builder {
     struct summary *s;
-    struct symbols *symbols;
-    struct rules *rules;
+    const struct summary_input *in;
     const struct trace *trace;
     struct symbol_stack stack;
-    uint32_t *place; /* of the present heap's sites in s->site */
+    khash_t(components) * index; /* of s->component */
+    struct attribution *site;    /* of the present heap's sites */
 };
 
 /* --- processes and totals ---------------------------------------------------------------------------------------- */
@@ -90,10 +94,9 @@ static void add_site(struct builder *b, const struct heap_site *h, uint32_t inde
 {
     struct summary *s = b->s;
     const char *call = trace_call_name(h->call);
-    symbols_stack(b->symbols, b->trace, h->node, &b->stack);
-    struct attribution a = rules_attribute(b->rules, &b->stack, call);
+    symbols_stack(b->in->symbols, b->trace, h->node, &b->stack);
+    struct attribution a = b->site[index] = rules_attribute(b->in->rules, &b->stack, call);
     array_room(s->site, s->sites, s->site_room);
-    b->place[index] = s->sites;
     struct summary_site *site = &s->site[s->sites++];
     *site = (struct summary_site){ .id = symbols_stack_id(&b->stack, a.identity, call),
                                    .component = a.component,
@@ -117,50 +120,41 @@ static void add_site(struct builder *b, const struct heap_site *h, uint32_t inde
 
 /* --- components, modules, threads -------------------------------------------------------------------------------- */
 
-static struct summary_component *find_component(struct summary *s, const char *path, const char *how)
-{
-    for (uint32_t i = 0; i < s->components; i++)
-        if (strcmp(s->component[i].path, path) == 0 && strcmp(s->component[i].how, how) == 0)
-            return &s->component[i];
-    array_room(s->component, s->components, s->component_room);
-    s->component[s->components] = (struct summary_component){ .path = path, .how = how };
-    return &s->component[s->components++];
-}
-
-static void add_to_component(struct summary *s, const char *path, const char *how, enum evidence evidence,
-                             uint64_t blocks, uint64_t bytes)
-{
-    struct summary_component *c = find_component(s, path, how);
-    c->blocks += blocks;
-    c->allocated += bytes;
-    c->evidence[evidence] += bytes;
-}
-
-static bool is_backing(const struct summary_site *site)
-{
-    return strcmp(site->component, "allocator/backing") == 0;
-}
-
-/* A block that memtap_tag named belongs to that component, not to its site's. */
-static void move_tagged(struct builder *b, uint32_t tag, uint32_t site_index, uint64_t bytes)
+static struct summary_component *find_component(struct builder *b, const struct owner *o)
 {
     struct summary *s = b->s;
-    const struct summary_site *site = &s->site[b->place[site_index]];
-    const char *name = trace_string(b->trace, tag);
-    if (!name)
-        return;
-    struct summary_component *from = find_component(s, site->component, site->how);
-    from->blocks--;
-    from->allocated -= bytes;
-    from->evidence[site->evidence] -= bytes;
-    add_to_component(s, name, "", EVIDENCE_TAG, 1, bytes);
+    char key[900];
+    int fresh;
+    snprintf(key, sizeof key, "%.500s\n%.100s\n%.250s", o->component, o->how, o->model);
+    khint_t k = kh_put(components, b->index, key, &fresh);
+    if (fresh) {
+        kh_key(b->index, k) = memory_copy(key, strlen(key));
+        kh_value(b->index, k) = s->components;
+        array_room(s->component, s->components, s->component_room);
+        s->component[s->components++] =
+            (struct summary_component){ .path = o->component, .how = o->how, .model = o->model };
+    }
+    return &s->component[kh_value(b->index, k)];
 }
 
-static void move_block(void *context, uint64_t address, const struct heap_block *block)
+static void add_owner(struct builder *b, const struct owner *o)
 {
-    (void)address;
-    if (block->tag)
-        move_tagged(context, block->tag, block->site, block->size);
+    struct summary *s = b->s;
+    if (strcmp(o->component, OWNER_MEMTAP) == 0) {
+        s->resident -= o->resident + o->swapped;
+        return;
+    }
+    if (strcmp(o->component, OWNER_NOBODY) == 0) {
+        s->unexplained += o->resident + o->swapped;
+        return;
+    }
+    struct summary_component *c = find_component(b, o);
+    uint64_t bytes = o->allocated ? o->end - o->start : 0;
+    c->blocks += o->first;
+    c->allocated += bytes;
+    c->evidence[o->evidence] += o->allocated ? bytes : o->resident;
+    c->resident += o->resident;
+    c->swapped += o->swapped;
 }
 
 static struct summary_group *find_module(struct summary *s, const char *name)
@@ -198,30 +192,41 @@ static void add_threads(struct builder *b, const struct heap *h)
     }
 }
 
-static void add_heap(struct builder *b, const struct heap *h)
+/* Of what has no owner, as much is the tap's own as it knows to hold privately. */
+static void add_pages(struct summary *s, struct summary_process *p, const struct residency_snapshot *pages,
+                      uint64_t nobody)
+{
+    uint64_t own = p->info->own_resident < nobody ? p->info->own_resident : nobody;
+    s->measured = true;
+    p->pages = pages->totals;
+    s->resident += p->pages.rss_anon + p->pages.rss_file + p->pages.swap - own;
+    s->unexplained -= own;
+}
+
+static void add_heap(struct builder *b, struct summary_process *p, const struct heap *h,
+                     const struct residency_snapshot *pages)
 {
     struct summary *s = b->s;
     uint32_t first = s->sites;
-    b->place = memory_take((heap_site_count(h) + 1) * sizeof *b->place);
+    b->site = memory_take((heap_site_count(h) + 1) * sizeof *b->site);
     for (uint32_t i = 0; i < heap_site_count(h); i++)
         if (!heap_site(h, i)->own)
             add_site(b, heap_site(h, i), i);
     for (uint32_t i = first; i < s->sites; i++) {
-        const struct summary_site *site = &s->site[i];
-        if (is_backing(site))
-            s->backing += site->live_bytes;
-        else
-            add_to_component(s, site->component, site->how, site->evidence, site->live_blocks, site->live_bytes);
-        add_to_module(s, site);
+        if (strcmp(s->site[i].component, ATTRIBUTION_BACKING) == 0)
+            s->backing += s->site[i].live_bytes;
+        add_to_module(s, &s->site[i]);
     }
-    heap_each_block(h, move_block, b);
-    for (uint32_t i = 0; i < heap_mapping_count(h); i++) {
-        const struct heap_mapping *m = heap_mapping(h, i);
-        if (m->tag && m->prot)
-            move_tagged(b, m->tag, m->site, m->end - m->start);
+    p->owners = owners_find(h, b->trace, b->site, pages, b->in->rules, b->in->tensors);
+    uint64_t nobody = s->unexplained;
+    for (uint32_t i = 0; i < p->owners.count; i++)
+        add_owner(b, &p->owners.owner[i]);
+    if (pages) {
+        add_pages(s, p, pages, s->unexplained - nobody);
+        p->pages_late_ns = (int64_t)(pages->mono_ns - trace_mono_ns(b->trace, heap_time(h)));
     }
     add_threads(b, h);
-    free(b->place);
+    free(b->site);
 }
 
 /* --- putting in order -------------------------------------------------------------------------------------------- */
@@ -289,30 +294,46 @@ static void sort_all(struct summary *s)
     array_sort(s->thread, s->threads, sizeof *s->thread, by_group_bytes);
 }
 
-void summary_build(struct summary *s, const struct session *session, struct heap **heap, uint32_t only_pid,
-                   struct symbols *symbols, struct rules *rules)
+static void free_index(khash_t(components) * index)
 {
-    struct builder b = { .s = s, .symbols = symbols, .rules = rules };
+    for (khint_t k = kh_begin(index); k != kh_end(index); k++)
+        if (kh_exist(index, k))
+            free((char *)kh_key(index, k));
+    kh_destroy(components, index);
+}
+
+void summary_build(struct summary *s, const struct summary_input *in)
+{
+    const struct session *session = in->session;
+    struct builder b = { .s = s, .in = in, .index = kh_init(components) };
     s->session = session->path;
     s->left_out = session->left_out;
     s->process = memory_take(session->count * sizeof *s->process);
     for (uint32_t i = 0; i < session->count; i++) {
         b.trace = session->trace[i];
-        if (only_pid && trace_info(b.trace)->pid != only_pid)
+        if (in->only_pid && trace_info(b.trace)->pid != in->only_pid)
             continue;
-        add_process(&b, heap[i], trace_mono_ns(session->trace[0], 0));
-        add_heap(&b, heap[i]);
+        add_process(&b, in->heap[i], trace_mono_ns(session->trace[0], 0));
+        add_heap(&b, &s->process[s->processes - 1], in->heap[i], in->pages[i]);
     }
     symbols_stack_free(&b.stack);
-    symbols_count(symbols, &s->frames_asked, &s->frames_named);
+    free_index(b.index);
+    symbols_count(in->symbols, &s->frames_asked, &s->frames_named);
     s->totals.mapped_bytes -= s->backing < s->totals.mapped_bytes ? s->backing : s->totals.mapped_bytes;
     sort_all(s);
+}
+
+double summary_explained(const struct summary *s)
+{
+    return s->resident ? 1.0 - (double)s->unexplained / (double)s->resident : 1.0;
 }
 
 void summary_free(struct summary *s)
 {
     for (uint32_t i = 0; i < s->sites; i++)
         free(s->site[i].frame);
+    for (uint32_t i = 0; i < s->processes; i++)
+        owners_free(&s->process[i].owners);
     free(s->site);
     free(s->process);
     free(s->component);

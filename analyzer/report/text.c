@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/units.h"
+#include "report/components.h"
 #include "report/report.h"
 #include "report/table.h"
 
@@ -58,16 +59,28 @@ static void print_held(const struct summary *s, const struct report_style *style
              units_bytes(live, t->inherited_bytes));
 }
 
-/* Processes that lived one after the other were never resident together: for several there is no sum. */
+/* As the last snapshot has it, or the tap's own sample. Processes that lived one after the other were never resident
+ * together: for several there is no sum. */
 static void print_resident(const struct summary *s, const struct report_style *style, FILE *out)
 {
-    char all[UNITS_TEXT], anon[UNITS_TEXT], file[UNITS_TEXT], swap[UNITS_TEXT], shmem[UNITS_TEXT];
-    const struct heap_sample *m = &s->sample;
+    char all[UNITS_TEXT], anon[UNITS_TEXT], file[UNITS_TEXT], swap[UNITS_TEXT], explained[60] = "",
+                                                                                when[UNITS_TEXT + 40] = "";
+    const struct summary_process *p = &s->process[0];
+    const struct residency_totals sample = { .rss_anon = p->sample.rss_anon,
+                                             .rss_file = p->sample.rss_file,
+                                             .swap = p->sample.swap };
+    const struct residency_totals *m = s->measured ? &p->pages : &sample;
     if (s->processes > 1 || !m->rss_anon)
         return;
-    line(style, out, "%s resident = %s anonymous + %s mapped file + %s shared + %s swapped",
-         units_bytes(all, m->rss_anon + m->rss_file + m->rss_shmem + m->swap), units_bytes(anon, m->rss_anon),
-         units_bytes(file, m->rss_file), units_bytes(shmem, m->rss_shmem), units_bytes(swap, m->swap));
+    if (s->measured)
+        snprintf(explained, sizeof explained, " · %.1f %% explained", 100.0 * summary_explained(s));
+    if (s->measured && (p->pages_late_ns > 200000000 || p->pages_late_ns < -200000000))
+        snprintf(when, sizeof when, " · as of %s %s", units_duration(all, (uint64_t)llabs(p->pages_late_ns)),
+                 p->pages_late_ns > 0 ? "later" : "before");
+    char bytes[UNITS_TEXT];
+    line(style, out, "%s resident = %s anonymous + %s mapped file + %s swapped%s%s",
+         units_bytes(bytes, m->rss_anon + m->rss_file + m->swap), units_bytes(anon, m->rss_anon),
+         units_bytes(file, m->rss_file), units_bytes(swap, m->swap), explained, when);
 }
 
 static void print_sureness(const struct summary *s, const struct report_style *style, FILE *out)
@@ -185,106 +198,6 @@ static void print_processes(const struct summary *s, const struct report_style *
     free(order);
 }
 
-/* --- components -------------------------------------------------------------------------------------------------- */
-
-static size_t group_length(const char *path)
-{
-    return strcspn(path, "/");
-}
-
-static bool same_group(const struct summary_component *a, const struct summary_component *b)
-{
-    size_t length = group_length(a->path);
-    return length == group_length(b->path) && strncmp(a->path, b->path, length) == 0;
-}
-
-static const char *evidence_of(const uint64_t *bytes)
-{
-    int best = 0;
-    for (int i = 1; i < EVIDENCE_COUNT; i++)
-        if (bytes[i] > bytes[best])
-            best = i;
-    return evidence_name((enum evidence)best);
-}
-
-static void component_row(struct table *t, const char *label, const struct summary_component *c, bool details)
-{
-    char bytes[UNITS_TEXT], blocks[UNITS_TEXT];
-    table_row(t, label, units_bytes(bytes, c->allocated), units_count(blocks, c->blocks), details ? c->how : "",
-              details ? evidence_of(c->evidence) : "", NULL);
-}
-
-struct component_group {
-    uint32_t first, count;
-    struct summary_component sum;
-};
-
-/* Largest first; what belongs to no model component goes last. */
-static bool goes_before(const struct component_group *a, const struct component_group *b)
-{
-    bool other_a = strcmp(a->sum.path, "other") == 0 || strncmp(a->sum.path, "other/", 6) == 0;
-    bool other_b = strcmp(b->sum.path, "other") == 0 || strncmp(b->sum.path, "other/", 6) == 0;
-    return other_a != other_b ? other_b : a->sum.allocated > b->sum.allocated;
-}
-
-static uint32_t group_components(const struct summary *s, struct component_group *group, uint32_t most)
-{
-    uint32_t groups = 0;
-    for (uint32_t i = 0; i < s->components; i++) {
-        const struct summary_component *c = &s->component[i];
-        if (!c->allocated)
-            continue;
-        if (!groups || !same_group(&s->component[group[groups - 1].first], c)) {
-            if (groups == most)
-                break;
-            group[groups++] = (struct component_group){ .first = i, .sum = { .path = c->path, .how = "" } };
-        }
-        struct component_group *g = &group[groups - 1];
-        g->count++;
-        g->sum.allocated += c->allocated;
-        g->sum.blocks += c->blocks;
-        for (int e = 0; e < EVIDENCE_COUNT; e++)
-            g->sum.evidence[e] += c->evidence[e];
-    }
-    for (uint32_t i = 1; i < groups; i++)
-        for (uint32_t k = i; k > 0 && goes_before(&group[k], &group[k - 1]); k--) {
-            struct component_group moved = group[k];
-            group[k] = group[k - 1];
-            group[k - 1] = moved;
-        }
-    return groups;
-}
-
-static void add_group(struct table *t, const struct summary *s, const struct component_group *g)
-{
-    char label[200];
-    const struct summary_component *first = &s->component[g->first];
-    size_t length = group_length(first->path);
-    bool alone = g->count == 1;
-    snprintf(label, sizeof label, "%.*s", alone ? 190 : (int)length, first->path);
-    component_row(t, label, alone ? first : &g->sum, alone);
-    for (uint32_t i = g->first; !alone && i < s->components && same_group(first, &s->component[i]); i++) {
-        const struct summary_component *c = &s->component[i];
-        const char *rest = c->path[length] ? c->path + length + 1 : *c->how ? c->how : "(all else)";
-        snprintf(label, sizeof label, "  %.180s", rest);
-        if (c->allocated)
-            component_row(t, label, c, true);
-    }
-}
-
-static void print_components(const struct summary *s, const struct report_style *style, FILE *out)
-{
-    struct component_group group[256];
-    struct table t;
-    uint32_t groups = group_components(s, group, 256);
-    table_begin(&t, "lrrll", 0);
-    table_row(&t, "COMPONENT", "ALLOCATED", "BLOCKS", "HOW", "EVIDENCE", NULL);
-    for (uint32_t i = 0; i < groups && i < style->top; i++)
-        add_group(&t, s, &group[i]);
-    fputc('\n', out);
-    table_print(&t, 2, style->width, out);
-}
-
 /* --- sites, modules, threads ------------------------------------------------------------------------------------- */
 
 static void print_frame(const struct symbol_frame *f, uint32_t width, FILE *out)
@@ -389,7 +302,7 @@ void report_text(const struct summary *s, const struct report_style *style, FILE
     print_processes(s, style, out);
     switch (style->by) {
     case REPORT_BY_COMPONENT:
-        print_components(s, style, out);
+        components_print(s, style, out);
         break;
     case REPORT_BY_SITE:
         print_sites(s, style, out);

@@ -1,0 +1,40 @@
+/* inside.h: what the files of attribute/ share. */
+#ifndef ATTRIBUTE_INSIDE_H
+#define ATTRIBUTE_INSIDE_H
+
+#include "attribute/owners.h"
+#include "model/model.h"
+
+/* What one call of owners_find works with. */
+struct finder {
+    struct owners *owners;
+    const struct heap *heap;
+    const struct trace *trace;
+    const struct attribution *site;
+    const struct residency_snapshot *pages;
+    struct rules *rules;
+    struct tensors *tensors;
+    bool *swa; /* of the heap's buffers: holds the cache of the sliding-window layers */
+};
+
+/* rules.c: a string that lives as long as the rules. */
+const char *rules_keep(struct rules *r, const char *text);
+
+/* owners.c */
+struct owner *owners_add(struct finder *f, uint64_t start, uint64_t end);
+
+/* tensors.c */
+
+/* Which of the heap's buffers hold the key-value cache of sliding-window layers: f->swa. */
+void tensors_sort_caches(struct finder *f);
+/* Owner of a tensor that the engine named, from its start on; false if its name says nothing about a component. */
+bool tensors_own(struct finder *f, uint32_t tensor, struct owner *o);
+/* The model file of that path; NULL if it cannot be read, or is none. Opened once. */
+const struct model *tensors_model(struct tensors *t, const char *path);
+/* The first tensor that ends behind the offset of that file of the model; NULL if there is none. */
+const struct model_tensor *tensors_at(struct tensors *t, const struct model *m, const char *path, uint64_t offset);
+
+/* remains.c: owners for what is resident outside of all that the program asked for; all others are there, sorted. */
+void remains_find(struct finder *f);
+
+#endif

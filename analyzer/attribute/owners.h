@@ -1,0 +1,50 @@
+/*
+ * owners.h: whose every byte of a process is. Blocks and mappings are split by address: what a tag, a tensor, a model
+ * file or a buffer of the engine says about a range beats what the call stack says about the whole; and what is resident
+ * outside of all of them gets an owner by the mapping it lies in.
+ */
+#ifndef ATTRIBUTE_OWNERS_H
+#define ATTRIBUTE_OWNERS_H
+
+#include "attribute/attribute.h"
+#include "heap/heap.h"
+#include "residency/residency.h"
+
+#define OWNER_NOBODY "unexplained" /* component of what is resident, and nothing says why */
+#define OWNER_MEMTAP "memtap"      /* the tap's own */
+
+/* A range of memory with one owner. */
+struct owner {
+    uint64_t start, end;
+    const char *component, *how; /* as in struct attribution */
+    const char *model;           /* file name of the model; "" if nothing says it */
+    const char *file;            /* path of what is mapped or was read there; "" if it is no file */
+    uint64_t offset;             /* of `start` in the file */
+    enum evidence evidence;
+    bool allocated;            /* the program asked for it; else it is only there, as what is left of a mapping */
+    bool first;                /* begins a block or a mapping */
+    uint32_t site;             /* of the heap, or HEAP_NO_SITE */
+    const char *tensor, *type; /* name and type of the tensor that lies there; "" if none is known */
+    const char *buffer;        /* type of the engine's buffer ("CPU_REPACK"); "" if none is known */
+    uint64_t resident, swapped;
+};
+
+struct owners {
+    struct owner *owner; /* by address, without overlaps */
+    uint32_t count, room;
+    bool measured; /* resident parts are known */
+};
+
+struct tensors; /* what names of tensors and contents of model files mean; shared by the processes of a session */
+struct tensors *tensors_new(void);
+void tensors_free(struct tensors *t);
+
+/*
+ * All owners of a process at the moment at which its heap stands. site[i] is whose heap_site(h, i) is by its stack.
+ * `pages`: what was resident then; NULL: not known. Free with owners_free; texts live as long as rules and tensors.
+ */
+struct owners owners_find(const struct heap *h, const struct trace *t, const struct attribution *site,
+                          const struct residency_snapshot *pages, struct rules *rules, struct tensors *tensors);
+void owners_free(struct owners *o);
+
+#endif

@@ -1,0 +1,232 @@
+/* tensors.c: what the names of tensors and the contents of model files say about a part of the model. */
+#include <htslib/khash.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attribute/inside.h"
+#include "base/memory.h"
+
+/* A model file that some process had open, with its tensors in the order of the file. */
+struct opened {
+    char *path;
+    bool is_model;
+    struct model model;
+    const struct model_tensor **order; /* by file and offset */
+};
+
+KHASH_MAP_INIT_STR(opened, struct opened *)
+
+struct tensors {
+    khash_t(opened) * opened;
+};
+
+struct tensors *tensors_new(void)
+{
+    struct tensors *t = memory_take(sizeof *t);
+    t->opened = kh_init(opened);
+    return t;
+}
+
+void tensors_free(struct tensors *t)
+{
+    for (khint_t k = kh_begin(t->opened); k != kh_end(t->opened); k++) {
+        if (!kh_exist(t->opened, k))
+            continue;
+        struct opened *o = kh_value(t->opened, k);
+        if (o->is_model)
+            model_close(&o->model);
+        free(o->order);
+        free(o->path);
+        free(o);
+    }
+    kh_destroy(opened, t->opened);
+    free(t);
+}
+
+/* --- model files ------------------------------------------------------------------------------------------------- */
+
+static int by_place(const void *a, const void *b)
+{
+    const struct model_tensor *x = *(const struct model_tensor *const *)a, *y = *(const struct model_tensor *const *)b;
+    if (x->file != y->file)
+        return x->file < y->file ? -1 : 1;
+    return (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static struct opened *open_file(const char *path)
+{
+    struct error e;
+    struct opened *o = memory_take(sizeof *o);
+    o->path = memory_copy(path, strlen(path));
+    o->is_model = model_open(path, &o->model, &e);
+    if (!o->is_model)
+        return o;
+    o->order = memory_take((o->model.tensors + 1) * sizeof *o->order);
+    for (uint32_t i = 0; i < o->model.tensors; i++)
+        o->order[i] = &o->model.tensor[i];
+    array_sort(o->order, o->model.tensors, sizeof *o->order, by_place);
+    return o;
+}
+
+static struct opened *find_file(struct tensors *t, const char *path)
+{
+    khint_t k = kh_get(opened, t->opened, path);
+    if (k == kh_end(t->opened)) {
+        int fresh;
+        struct opened *o = open_file(path);
+        k = kh_put(opened, t->opened, o->path, &fresh);
+        kh_value(t->opened, k) = o;
+    }
+    return kh_value(t->opened, k);
+}
+
+const struct model *tensors_model(struct tensors *t, const char *path)
+{
+    struct opened *o = find_file(t, path);
+    return o->is_model ? &o->model : NULL;
+}
+
+static uint32_t file_number(const struct model *m, const char *path)
+{
+    const char *name = symbols_base_name(path);
+    for (uint32_t i = 0; i < m->files; i++)
+        if (strcmp(symbols_base_name(m->file[i].path), name) == 0)
+            return i;
+    return 0;
+}
+
+const struct model_tensor *tensors_at(struct tensors *t, const struct model *m, const char *path, uint64_t offset)
+{
+    const struct opened *o = find_file(t, path);
+    uint32_t file = file_number(m, path), low = 0, high = m->tensors;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct model_tensor *p = o->order[middle];
+        if (p->file > file || (p->file == file && p->offset + p->bytes > offset))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low < m->tensors && o->order[low]->file == file ? o->order[low] : NULL;
+}
+
+/* --- names ------------------------------------------------------------------------------------------------------- */
+
+/* How llama.cpp names what its caches hold: "cache_k_l12". */
+static bool read_cache_name(const char *name, char *what, unsigned *layer)
+{
+    int length = 0;
+    return sscanf(name, "cache_%c_l%u%n", what, layer, &length) == 2 && !name[length] && strchr("kvrs", *what);
+}
+
+static const struct heap_buffer *buffer_of(const struct heap *h, const struct heap_content *tensor, uint32_t *number)
+{
+    for (uint32_t i = heap_buffer_count(h); i-- > 0;) {
+        const struct heap_buffer *b = heap_buffer(h, i);
+        if (b->id == tensor->buffer || (b->start <= tensor->start && tensor->end <= b->end)) {
+            *number = i;
+            return b;
+        }
+    }
+    return NULL;
+}
+
+/* How a buffer holds what is in it, by the name of its type. */
+static const char *how_of(const struct heap_buffer *b)
+{
+    static const struct {
+        const char *part, *how;
+    } names[] = { { "Mapped", "mapped" }, { "REPACK", "repacked" }, { "AMX", "repacked" }, { "Host", "pinned" },
+                  { "CUDA", "gpu" },      { "ROCm", "gpu" },        { "Vulkan", "gpu" },   { "Metal", "gpu" } };
+    for (unsigned i = 0; b && i < sizeof names / sizeof *names; i++)
+        if (strstr(b->type, names[i].part))
+            return names[i].how;
+    return "read";
+}
+
+/* The model file that has a tensor of this name and size. */
+static const char *model_of(struct tensors *t, const struct heap_content *tensor)
+{
+    for (khint_t k = kh_begin(t->opened); k != kh_end(t->opened); k++) {
+        const struct opened *o = kh_exist(t->opened, k) ? kh_value(t->opened, k) : NULL;
+        const struct model_tensor *found = o && o->is_model ? model_find(&o->model, tensor->name) : NULL;
+        if (found && found->bytes == tensor->end - tensor->start)
+            return symbols_base_name(o->model.path);
+    }
+    return "";
+}
+
+bool tensors_own(struct finder *f, uint32_t tensor, struct owner *o)
+{
+    const struct heap_content *c = heap_tensor(f->heap, tensor);
+    char text[MODEL_COMPONENT], kind;
+    unsigned layer;
+    uint32_t number = 0;
+    const struct heap_buffer *b = buffer_of(f->heap, c, &number);
+    const char *path = text;
+    if (read_cache_name(c->name, &kind, &layer)) {
+        const char *part = kind == 'r' || kind == 's' ? "recurrent" : b && f->swa[number] ? "swa" : "full";
+        snprintf(text, sizeof text, "kv-cache/%s/layer.%u", part, layer);
+    } else if (model_name_derived(c->name, text, sizeof text)) {
+        return false;
+    } else {
+        path = model_component(c->name, NULL, text, NULL);
+    }
+    if (!path)
+        return false;
+    bool weights = strncmp(path, "weights", 7) == 0;
+    o->component = rules_keep(f->rules, path);
+    o->how = weights ? how_of(b) : "";
+    o->model = weights ? model_of(f->tensors, c) : "";
+    o->tensor = c->name;
+    o->type = model_type(c->type) ? model_type(c->type)->name : "";
+    o->buffer = b ? b->type : "";
+    o->evidence = EVIDENCE_TENSOR;
+    return true;
+}
+
+/* --- sliding-window caches --------------------------------------------------------------------------------------- */
+
+/* The layers whose cache lies in a buffer, as bits; layers from 512 on are left out. */
+struct layers {
+    uint64_t bits[8];
+    bool any;
+};
+
+static bool overlap(const struct layers *a, const struct layers *b)
+{
+    for (unsigned i = 0; i < 8; i++)
+        if (a->bits[i] & b->bits[i])
+            return true;
+    return false;
+}
+
+/*
+ * llama.cpp makes the cache of the full layers first, then that of the sliding-window ones
+ * (llama_kv_cache_iswa::llama_kv_cache_iswa): two buffers, one right after the other, without a layer in common. A
+ * second context begins with layers that the first one had.
+ */
+void tensors_sort_caches(struct finder *f)
+{
+    uint32_t buffers = heap_buffer_count(f->heap), previous = UINT32_MAX;
+    struct layers *layers = memory_take((buffers + 1) * sizeof *layers);
+    f->swa = memory_take((buffers + 1) * sizeof *f->swa);
+    for (uint32_t i = 0; i < heap_tensor_count(f->heap); i++) {
+        const struct heap_content *c = heap_tensor(f->heap, i);
+        char kind;
+        unsigned layer;
+        uint32_t b;
+        if (!read_cache_name(c->name, &kind, &layer) || kind == 'r' || kind == 's' || !buffer_of(f->heap, c, &b))
+            continue;
+        layers[b].any = true;
+        layers[b].bits[layer / 64 % 8] |= 1ull << layer % 64;
+    }
+    for (uint32_t i = 0; i < buffers; i++) {
+        if (!layers[i].any)
+            continue;
+        f->swa[i] = previous != UINT32_MAX && !f->swa[previous] && !overlap(&layers[i], &layers[previous]);
+        previous = i;
+    }
+    free(layers);
+}

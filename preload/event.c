@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "components.h"
+#include "event_inside.h"
 #include "event_start.h"
 #include "modules.h"
 #include "sample.h"
@@ -28,8 +29,7 @@ static uint32_t stack_of(const struct thread_pass *pass, const void *caller)
     return string ? stacks_tagged(pass->cursor, node, string) : node;
 }
 
-/* Begins an event; false if there is nothing to do. event_end must follow if true. */
-static bool begin(struct thread_pass *pass)
+bool event_begin(struct thread_pass *pass)
 {
     if (!event_awake())
         return false;
@@ -44,41 +44,40 @@ static bool begin(struct thread_pass *pass)
 static bool begin_own(struct thread_pass *pass)
 {
     thread_start_begin();
-    bool begun = begin(pass);
+    bool begun = event_begin(pass);
     thread_start_end();
     return begun;
 }
 
-static void end(struct thread_pass *pass, uint64_t now)
+void event_end(struct thread_pass *pass, uint64_t now)
 {
     if (sample_due(now) && !pass->temporary)
         sample_take(pass->cursor, now);
     thread_leave(pass);
 }
 
-/* Records a plain kind whose first field is the time, which is stamped now. */
-static void put_now(enum record_kind kind, uint64_t *time, const char *text)
+void event_put_now(enum record_kind kind, uint64_t *time, const char *text)
 {
     struct thread_pass pass;
-    if (!begin(&pass))
+    if (!event_begin(&pass))
         return;
     *time = tracefile_now();
     ring_put(pass.cursor, kind, time, text, text ? sys_strlen(text) : 0, NULL, 0);
-    end(&pass, *time);
+    event_end(&pass, *time);
 }
 
 /* The same for a kind that goes on with `took`; with a stack if there is a place for its node. */
 static void put_span(enum record_kind kind, uint64_t *time, uint64_t before, uint64_t *node, const void *caller)
 {
     struct thread_pass pass;
-    if (!begin(&pass))
+    if (!event_begin(&pass))
         return;
     if (node)
         *node = stack_of(&pass, caller);
     time[0] = tracefile_now();
     time[1] = time[0] - before;
     ring_put(pass.cursor, kind, time, NULL, 0, NULL, 0);
-    end(&pass, time[0]);
+    event_end(&pass, time[0]);
 }
 
 uint64_t event_stamp(void)
@@ -97,7 +96,7 @@ static void record_failure(const struct thread_pass *pass, enum record_call call
 void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
 {
     struct thread_pass pass;
-    if (!begin(&pass))
+    if (!event_begin(&pass))
         return;
     uint32_t node = stack_of(&pass, caller);
     struct record_alloc r = { tracefile_now(), (uintptr_t)block, size, node, call };
@@ -108,13 +107,13 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
         ring_lose(pass.cursor);
     else
         record_failure(&pass, call, size, node);
-    end(&pass, r.time);
+    event_end(&pass, r.time);
 }
 
 void event_free(const void *block)
 {
     struct thread_pass pass;
-    if (!begin(&pass))
+    if (!event_begin(&pass))
         return;
     uint8_t *p = ring_reserve(pass.cursor, RECORD_HOT_MAX);
     struct record_free r = { tracefile_now(), (uintptr_t)block };
@@ -122,7 +121,7 @@ void event_free(const void *block)
         ring_commit(pass.cursor, record_put_free(&pass.cursor->coder, p, &r));
     else
         ring_lose(pass.cursor);
-    end(&pass, r.time);
+    event_end(&pass, r.time);
 }
 
 static void record_realloc(struct cursor *c, const struct record_realloc *r)
@@ -138,7 +137,7 @@ void event_realloc(enum record_call call, uint64_t before, const void *old, cons
                    const void *caller)
 {
     struct thread_pass pass;
-    if (!begin(&pass))
+    if (!event_begin(&pass))
         return;
     bool failed = !block && size > 0;
     uint32_t node = block || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
@@ -148,7 +147,7 @@ void event_realloc(enum record_call call, uint64_t before, const void *old, cons
         record_failure(&pass, call, size, node);
     else
         record_realloc(pass.cursor, &r);
-    end(&pass, now);
+    event_end(&pass, now);
 }
 
 void event_trim(uint64_t before, size_t pad, int released)
@@ -174,7 +173,7 @@ void event_map(enum record_call call, uint64_t before, const void *address, size
                uint64_t offset, const void *caller)
 {
     struct thread_pass pass;
-    if (!begin(&pass))
+    if (!event_begin(&pass))
         return;
     struct record_map r = {
         .address = (uintptr_t)address,
@@ -189,13 +188,13 @@ void event_map(enum record_call call, uint64_t before, const void *address, size
     r.time = tracefile_now();
     r.took = r.time - before;
     ring_put(pass.cursor, RECORD_MAP, &r, NULL, 0, NULL, 0);
-    end(&pass, r.time);
+    event_end(&pass, r.time);
 }
 
 void event_map_failed(enum record_call call, size_t size, const void *caller)
 {
     struct thread_pass pass;
-    if (!begin(&pass))
+    if (!event_begin(&pass))
         return;
     record_failure(&pass, call, size, stack_of(&pass, caller));
     thread_leave(&pass);
@@ -227,13 +226,13 @@ void event_break(enum record_call call, uint64_t before, const void *old, const 
 void event_advise(const void *address, size_t size, int advice)
 {
     struct record_advise r = { .address = (uintptr_t)address, .size = size, .advice = (uint64_t)advice };
-    put_now(RECORD_ADVISE, &r.time, NULL);
+    event_put_now(RECORD_ADVISE, &r.time, NULL);
 }
 
 void event_lock(const void *address, size_t size)
 {
     struct record_lock r = { .address = (uintptr_t)address, .size = size };
-    put_now(RECORD_LOCK, &r.time, NULL);
+    event_put_now(RECORD_LOCK, &r.time, NULL);
 }
 
 /* --- process ----------------------------------------------------------------------------------------------------- */
@@ -270,7 +269,7 @@ void event_exit(int status)
     h->status.end_time = tracefile_now();
     h->status.end_mono_ns = sys_clock_ns(CLOCK_MONOTONIC);
     sample_next = 0; /* the last one */
-    end(&pass, h->status.end_time);
+    event_end(&pass, h->status.end_time);
 }
 
 void event_sandbox_begin(void)
@@ -312,13 +311,13 @@ void event_tag_pop(void)
 void event_tag_block(const void *block, const char *component)
 {
     struct thread_pass pass;
-    if (!begin(&pass))
+    if (!event_begin(&pass))
         return;
     struct record_tag r = { .address = (uintptr_t)block };
     r.string = stacks_string(pass.cursor, component, sys_strlen(component));
     r.time = tracefile_now();
     ring_put(pass.cursor, RECORD_TAG, &r, NULL, 0, NULL, 0);
-    end(&pass, r.time);
+    event_end(&pass, r.time);
 }
 
 /* People ask what the memory was at a mark: a sample is taken right before it. */
@@ -327,21 +326,21 @@ void event_mark(const char *name, double value)
     struct thread_pass pass;
     struct record_mark r;
     __builtin_memcpy(&r.value, &value, sizeof value);
-    if (begin(&pass)) {
+    if (event_begin(&pass)) {
         __atomic_store_n(&sample_next, 0, __ATOMIC_RELAXED);
-        end(&pass, tracefile_now());
+        event_end(&pass, tracefile_now());
     }
-    put_now(RECORD_MARK, &r.time, name);
+    event_put_now(RECORD_MARK, &r.time, name);
 }
 
 void event_request_begin(uint64_t id)
 {
     struct record_request_begin r = { .id = id };
-    put_now(RECORD_REQUEST_BEGIN, &r.time, NULL);
+    event_put_now(RECORD_REQUEST_BEGIN, &r.time, NULL);
 }
 
 void event_request_end(uint64_t id, uint64_t units)
 {
     struct record_request_end r = { .id = id, .units = units };
-    put_now(RECORD_REQUEST_END, &r.time, NULL);
+    event_put_now(RECORD_REQUEST_END, &r.time, NULL);
 }

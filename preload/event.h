@@ -40,6 +40,19 @@ void event_advise(const void *address, size_t size, int advice);
 void event_lock(const void *address, size_t size);
 void event_trim(uint64_t before, size_t pad, int released);
 
+/* Whether the descriptor leads to a model file. Makes system calls: ask files_may_be_model first. */
+bool event_reads_model(int fd);
+
+/* After a read of `size` >= 1 bytes to `address` from `offset` on. Records it if the file is a model. */
+void event_file_bytes(int fd, const void *address, size_t size, int64_t offset);
+#define EVENT_BEFORE_POSITION (-1) /* an offset: the bytes right before where the descriptor stands now */
+
+/* What an engine says of its memory; the fields are explained in record.h. Names are not kept, and may be NULL. */
+void event_buffer(const void *handle, const void *address, size_t size, unsigned usage, const char *name);
+void event_buffer_free(const void *handle);
+void event_tensor(const void *buffer, const void *address, size_t size, unsigned type, const char *name);
+void event_engine(enum record_engine_what what, const void *handle);
+
 /* Around the real fork; pid is its result. */
 void event_fork_begin(void);
 void event_fork_end(int pid);

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "event.h"
+#include "hook_engine_real.h"
 #include "real.h"
 
 pid_t hook_fork(void)
@@ -87,7 +88,9 @@ long hook_syscall(long number, ...)
 int hook_dlclose(void *handle)
 {
     int failed = real()->dlclose(handle);
-    if (!failed)
+    if (!failed) {
+        engine_forget();
         event_unloaded();
+    }
     return failed;
 }

@@ -115,6 +115,12 @@ void *real_in(const char *library, const char *name)
     return map ? object_find(map, name, gnu_hash(name)) : NULL;
 }
 
+void *real_of(ElfW(Addr) bias, const ElfW(Dyn) * dynamic, const char *name)
+{
+    struct link_map map = { .l_addr = bias, .l_ld = (ElfW(Dyn) *)(uintptr_t)dynamic };
+    return object_find(&map, name, gnu_hash(name));
+}
+
 /* Stores a pointer into the global offset table, which the loader may have made read-only. */
 static void store_pointer(void **place, void *value)
 {

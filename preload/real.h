@@ -30,6 +30,9 @@ void *real_next(const char *name);
 /* The definition of `name` in the loaded object whose file name begins with `library`; or NULL. */
 void *real_in(const char *library, const char *name);
 
+/* The definition of `name` in one loaded object, which stays loaded meanwhile; or NULL. */
+void *real_of(ElfW(Addr) bias, const ElfW(Dyn) * dynamic, const char *name);
+
 /* Makes the calls that this loaded object makes to the function `name` go to `replacement`. False if it makes none. */
 bool real_rebind(const char *library, const char *name, void *replacement);
 

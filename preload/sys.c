@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CALL(n, ...) CALL_(n, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define CALL_(n, a, b, c, d, e, f, ...)                                                                                \
@@ -62,6 +63,20 @@ int sys_pwrite_all(int fd, const void *buffer, size_t size, uint64_t offset)
 int sys_truncate(int fd, uint64_t size)
 {
     return (int)CALL(SYS_ftruncate, fd, size);
+}
+
+int64_t sys_position(int fd)
+{
+    return CALL(SYS_lseek, fd, 0, SEEK_CUR);
+}
+
+bool sys_identify(int fd, struct sys_file *file)
+{
+    struct stat s = { .st_ino = 0 };
+    if (CALL(SYS_fstat, fd, &s) < 0)
+        return false;
+    *file = (struct sys_file){ s.st_dev, s.st_ino, (uint64_t)s.st_size, S_ISREG(s.st_mode) };
+    return true;
 }
 
 /* Where the file system cannot reserve (NFS, some FUSE), zeros are written: that takes the space as well. */
@@ -151,11 +166,11 @@ int sys_pipe(int fd[2], int flags)
 
 static bool identify(int fd, uint64_t *device, uint64_t *inode)
 {
-    struct stat s = { .st_ino = 0 };
-    if (CALL(SYS_fstat, fd, &s) < 0)
+    struct sys_file f;
+    if (!sys_identify(fd, &f))
         return false;
-    *device = s.st_dev;
-    *inode = s.st_ino;
+    *device = f.device;
+    *inode = f.inode;
     return true;
 }
 

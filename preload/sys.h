@@ -22,6 +22,7 @@ long sys_read(int fd, void *buffer, size_t size);
 long sys_pread(int fd, void *buffer, size_t size, uint64_t offset);
 int sys_pwrite_all(int fd, const void *buffer, size_t size, uint64_t offset); /* 0 or -errno; no partial success */
 int sys_truncate(int fd, uint64_t size);
+int64_t sys_position(int fd);                            /* where the next read begins; or -errno */
 int sys_reserve(int fd, uint64_t offset, uint64_t size); /* backs a range of the file with disk space; 0 or -errno */
 int sys_make_dir(const char *path, int mode);
 int sys_unlink(const char *path);
@@ -39,6 +40,13 @@ void sys_thread_name(char name[16]); /* of the calling thread */
 void sys_host_name(char *name, size_t size);
 size_t sys_page_size(void);
 bool sys_read_memory(const void *address, void *buffer, size_t size); /* own memory that may not be there */
+
+/* What a descriptor leads to. */
+struct sys_file {
+    uint64_t device, inode, size;
+    bool regular;
+};
+bool sys_identify(int fd, struct sys_file *file);
 
 /* --- files that are kept open, out of the target's way ------------------------------------------------------------ */
 

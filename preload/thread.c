@@ -37,6 +37,13 @@ void thread_start(void)
     threads.has_key = threads.key_create && threads.set_specific && threads.key_create(&threads.key, thread_end) == 0;
 }
 
+/* Where the thread's stack lies; a signal handler that is the first to need a cursor may be on another one. */
+static bool record_stack(struct cursor *c)
+{
+    struct record_stack r = { .time = tracefile_now(), .address = (uintptr_t)__builtin_frame_address(0) };
+    return sys_on_signal_stack() || ring_put(c, RECORD_STACK, &r, NULL, 0, NULL, 0);
+}
+
 static bool record_thread(struct thread *t, struct cursor *c)
 {
     char name[16];
@@ -44,7 +51,7 @@ static bool record_thread(struct thread *t, struct cursor *c)
     if (c->owned_before == t->tid)
         return true;
     sys_thread_name(name);
-    return ring_put(c, RECORD_THREAD, &r, name, sys_strlen(name), NULL, 0);
+    return ring_put(c, RECORD_THREAD, &r, name, sys_strlen(name), NULL, 0) && record_stack(c);
 }
 
 static struct cursor *take_cursor(struct thread *t)

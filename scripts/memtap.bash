@@ -14,7 +14,7 @@ _memtap() {
     local options=''
     case $verb in
     run) options='--output --force --quiet --allocator --limit --no-follow --' ;;
-    report) options='--at --by --top --pid --json --rules --quiet --verbose' ;;
+    report) options='--at --by --top --pid --json --why --rules --quiet --verbose' ;;
     leaks) options='--json --top --rules --quiet' ;;
     ls) options='--all --quiet' ;;
     dump) options='--live' ;;

@@ -11,7 +11,7 @@
 #include "residency/residency.h"
 
 struct report_options {
-    const char *session, *rules;
+    const char *session, *rules, *why;
     struct heap_until until;
     bool peak, json, quiet;
     uint32_t pid;
@@ -46,15 +46,11 @@ static bool read_by(struct report_options *o, const char *by)
 static int read_options(struct report_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        { "at", required_argument, NULL, 'a' },
-        { "by", required_argument, NULL, 'b' },
-        { "top", required_argument, NULL, 'n' },
-        { "pid", required_argument, NULL, 'p' },
-        { "json", no_argument, NULL, 'j' },
-        { "rules", required_argument, NULL, 'r' },
-        { "quiet", no_argument, NULL, 'q' },
-        { "verbose", no_argument, NULL, 'v' },
-        { NULL, 0, NULL, 0 },
+        { "at", required_argument, NULL, 'a' },  { "by", required_argument, NULL, 'b' },
+        { "top", required_argument, NULL, 'n' }, { "pid", required_argument, NULL, 'p' },
+        { "json", no_argument, NULL, 'j' },      { "rules", required_argument, NULL, 'r' },
+        { "why", required_argument, NULL, 'w' }, { "quiet", no_argument, NULL, 'q' },
+        { "verbose", no_argument, NULL, 'v' },   { NULL, 0, NULL, 0 },
     };
     int answer;
     while ((answer = getopt_long(argc, argv, ":b:n:p:qv", options, NULL)) != -1) {
@@ -79,6 +75,9 @@ static int read_options(struct report_options *o, int argc, char **argv)
             break;
         case 'r':
             o->rules = optarg;
+            break;
+        case 'w':
+            o->why = optarg;
             break;
         case 'q':
             o->quiet = true;
@@ -162,6 +161,13 @@ static int print(const struct summary *s, const struct command_input *in, const 
         return command_fail(&e);
     }
     bool fine = true;
+    if (o->why && !report_why(s, o->why, &o->style, stdout)) {
+        struct error e;
+        error_set(&e, EXIT_TROUBLE, "nothing in %s is %s at that moment", in->session.path, o->why);
+        return command_fail(&e);
+    }
+    if (o->why)
+        return command_finish(EXIT_FINE);
     if (o->json)
         fine = report_json(s, &o->style, stdout);
     else

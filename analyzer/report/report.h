@@ -22,6 +22,7 @@ struct summary_process {
     const char *role;          /* "main", "child" (a program of its own), "fork" */
     uint64_t start_ns, end_ns; /* since the start of the session */
     struct owners owners;
+    uint64_t *site_id;             /* of the sites of its heap, by which they are found in the summary */
     struct residency_totals pages; /* when its snapshot was taken */
     int64_t pages_late_ns;         /* the snapshot was taken that long after the moment of the report */
 };
@@ -104,6 +105,12 @@ struct report_style {
 };
 
 void report_text(const struct summary *s, const struct report_style *style, FILE *out);
+
+/*
+ * Why memory counts as what it does: `what` is an address ("0x7f12...") or the path of a component, with all below it.
+ * False if no process holds such a thing.
+ */
+bool report_why(const struct summary *s, const char *what, const struct report_style *style, FILE *out);
 /* False if the JSON could not be written. */
 bool report_json(const struct summary *s, const struct report_style *style, FILE *out);
 

@@ -17,6 +17,7 @@ struct builder {
     struct symbol_stack stack;
     khash_t(components) * index; /* of s->component */
     struct attribution *site;    /* of the present heap's sites */
+    uint64_t *site_id;
 };
 
 /* --- processes and totals ---------------------------------------------------------------------------------------- */
@@ -98,7 +99,8 @@ static void add_site(struct builder *b, const struct heap_site *h, uint32_t inde
     struct attribution a = b->site[index] = rules_attribute(b->in->rules, &b->stack, call);
     array_room(s->site, s->sites, s->site_room);
     struct summary_site *site = &s->site[s->sites++];
-    *site = (struct summary_site){ .id = symbols_stack_id(&b->stack, a.identity, call),
+    b->site_id[index] = symbols_stack_id(&b->stack, a.identity, call);
+    *site = (struct summary_site){ .id = b->site_id[index],
                                    .component = a.component,
                                    .how = a.how,
                                    .call = call,
@@ -209,6 +211,7 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
     struct summary *s = b->s;
     uint32_t first = s->sites;
     b->site = memory_take((heap_site_count(h) + 1) * sizeof *b->site);
+    b->site_id = p->site_id = memory_take((heap_site_count(h) + 1) * sizeof *p->site_id);
     for (uint32_t i = 0; i < heap_site_count(h); i++)
         if (!heap_site(h, i)->own)
             add_site(b, heap_site(h, i), i);
@@ -332,8 +335,10 @@ void summary_free(struct summary *s)
 {
     for (uint32_t i = 0; i < s->sites; i++)
         free(s->site[i].frame);
-    for (uint32_t i = 0; i < s->processes; i++)
+    for (uint32_t i = 0; i < s->processes; i++) {
         owners_free(&s->process[i].owners);
+        free(s->process[i].site_id);
+    }
     free(s->site);
     free(s->process);
     free(s->component);

@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "report/components.h"
 #include "report/report.h"
+#include "report/site.h"
 #include "report/table.h"
 
 /* --- the header -------------------------------------------------------------------------------------------------- */
@@ -200,39 +201,6 @@ static void print_processes(const struct summary *s, const struct report_style *
 
 /* --- sites, modules, threads ------------------------------------------------------------------------------------- */
 
-static void print_frame(const struct symbol_frame *f, uint32_t width, FILE *out)
-{
-    char text[1200], function[600];
-    const char *module = *f->module ? symbols_base_name(f->module) : "generated code";
-    if (f->function && f->file)
-        snprintf(text, sizeof text, "%s%s  (%s:%u)", symbols_shorten(f->function, function, sizeof function),
-                 f->inlined ? " [inlined]" : "", symbols_base_name(f->file), f->line);
-    else if (f->function)
-        snprintf(text, sizeof text, "%s  (%s)", symbols_shorten(f->function, function, sizeof function), module);
-    else
-        snprintf(text, sizeof text, "%s+0x%llx", module, (unsigned long long)f->offset);
-    fputs("      ", out);
-    table_clip(text, width - 6, out);
-    fputc('\n', out);
-}
-
-static void print_site(const struct summary_site *site, const struct report_style *style, FILE *out)
-{
-    char live[UNITS_TEXT], blocks[UNITS_TEXT], count[UNITS_TEXT], title[400];
-    const uint32_t most = style->verbose ? UINT32_MAX : 16;
-    snprintf(title, sizeof title, "%s in %s blocks · %.150s%s%s · %s x %s · site %016llx",
-             units_bytes(live, site->live_bytes), units_count(blocks, site->live_blocks), site->component,
-             *site->how ? " " : "", site->how, units_count(count, site->alloc_count), site->call,
-             (unsigned long long)site->id);
-    fputs("\n  ", out);
-    table_clip(title, style->width - 2, out);
-    fputc('\n', out);
-    for (uint32_t i = 0; i < site->frames && i < most; i++)
-        print_frame(&site->frame[i], style->width, out);
-    if (site->frames > most)
-        fprintf(out, "      ... %u more frames (-v shows them)\n", site->frames - most);
-}
-
 /* What an allocator behind the tap maps is the room in which the other sites' blocks live: not told twice. */
 static void print_sites(const struct summary *s, const struct report_style *style, FILE *out)
 {
@@ -241,7 +209,7 @@ static void print_sites(const struct summary *s, const struct report_style *styl
         if (strcmp(s->site[i].component, "allocator/backing") == 0 && !style->verbose)
             continue;
         if (shown < style->top) {
-            print_site(&s->site[i], style, out);
+            site_print(&s->site[i], style, out);
             shown++;
         } else {
             left++;

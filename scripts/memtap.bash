@@ -1,7 +1,7 @@
 # Completion of memtap for bash.
 _memtap() {
     local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='run report leaks ls dump mark pause resume pack doctor help --version'
+    local verbs='run report leaks model ls dump mark pause resume pack doctor help --version'
     if [ "$COMP_CWORD" = 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word")
         return
@@ -9,6 +9,7 @@ _memtap() {
     case ${COMP_WORDS[COMP_CWORD - 1]} in
     --by) mapfile -t COMPREPLY < <(compgen -W 'component site module thread' -- "$word"); return ;;
     --at) mapfile -t COMPREPLY < <(compgen -W 'end peak' -- "$word"); return ;;
+    --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f16 q8_0 q4_0 f32 bf16' -- "$word"); return ;;
     --allocator) mapfile -t COMPREPLY < <(compgen -W 'glibc jemalloc' -- "$word"); return ;;
     esac
     local options=''
@@ -16,6 +17,7 @@ _memtap() {
     run) options='--output --force --quiet --allocator --limit --no-follow --' ;;
     report) options='--at --by --top --pid --json --why --rules --quiet --verbose' ;;
     leaks) options='--json --top --rules --quiet' ;;
+    model) options='--mmproj --ctx --parallel --kv-type --batch --json' ;;
     ls) options='--all --quiet' ;;
     dump) options='--live' ;;
     pack) options='--output' ;;

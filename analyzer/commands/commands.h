@@ -5,6 +5,7 @@
 int command_run(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_leaks(int argc, char **argv);
+int command_model(int argc, char **argv);
 int command_ls(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_mark(int argc, char **argv);

@@ -5,6 +5,8 @@
 
 #include "model/model.h"
 
+#define NAME_LONG 255u /* no rule is tried on longer names: matching takes the product of the lengths */
+
 extern const char tensor_rules[];
 __asm__(".pushsection .rodata\n"
         "tensor_rules:\n"
@@ -101,6 +103,8 @@ const char *model_component(const char *name, const char *adapter, char text[MOD
     int32_t ignored;
     layer = layer ? layer : &ignored;
     *layer = -1;
+    if (strlen(name) > NAME_LONG)
+        return NULL;
     for (const char *line = tensor_rules, *end; *line; line = end + (*end == '\n')) {
         struct piece component, word, number;
         end = line + strcspn(line, "\n");

@@ -332,6 +332,7 @@ void event_mark(const char *name, double value)
         end(&pass, tracefile_now());
     }
     put_now(RECORD_MARK, &r.time, name);
+    tracefile_count_mark();
 }
 
 void event_request_begin(uint64_t id)

@@ -133,6 +133,30 @@ static void describe_at(const struct report_options *o, char *text, size_t size)
         snprintf(text, size, "%s", o->peak ? "peak" : "end");
 }
 
+/* What a process holds right now, if it runs and the end is asked for: newer than the tap's last sample. */
+static void look_at_running(struct summary *s, const struct report_options *o)
+{
+    struct error e;
+    for (uint32_t i = 0; i < s->processes && !o->peak && o->until.what == HEAP_UNTIL_END; i++) {
+        struct summary_process *p = &s->process[i];
+        struct residency_snapshot *now = p->info->running ? residency_take((pid_t)p->info->pid, &e) : NULL;
+        if (now) {
+            const struct residency_totals *t = &now->totals;
+            struct heap_sample *all = &s->sample, *own = &p->sample;
+            all->rss_anon += t->rss_anon - own->rss_anon;
+            all->rss_file += t->rss_file - own->rss_file;
+            all->rss_shmem += t->rss_shmem - own->rss_shmem;
+            all->swap += t->swap - own->swap;
+            own->rss_anon = t->rss_anon;
+            own->rss_file = t->rss_file;
+            own->rss_shmem = t->rss_shmem;
+            own->swap = t->swap;
+            p->has_sample = true;
+        }
+        residency_free(now);
+    }
+}
+
 static int show(const struct command_input *in, struct heap **heap, const struct report_options *o)
 {
     struct summary summary = { .session = NULL };
@@ -145,6 +169,7 @@ static int show(const struct command_input *in, struct heap **heap, const struct
         summary_free(&summary);
         return command_fail(&e);
     }
+    look_at_running(&summary, o);
     if (o->json)
         fine = report_json(&summary, &o->style, stdout);
     else

@@ -331,6 +331,7 @@ void event_mark(const char *name, double value)
         event_end(&pass, tracefile_now());
     }
     event_put_now(RECORD_MARK, &r.time, name);
+    tracefile_count_mark();
 }
 
 void event_request_begin(uint64_t id)

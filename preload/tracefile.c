@@ -65,6 +65,12 @@ void tracefile_shortfall(enum trace_shortfall what)
     __atomic_fetch_or(&tracefile_header->status.shortfall, what, __ATOMIC_RELAXED);
 }
 
+void tracefile_count_mark(void)
+{
+    if (tracefile_header)
+        __atomic_fetch_add(&tracefile_header->status.marks, 1, __ATOMIC_RELEASE);
+}
+
 /* --- limits ------------------------------------------------------------------------------------------------------ */
 
 /* Whether the file may be `end` bytes long. */

@@ -64,6 +64,9 @@ void tracefile_lose(enum trace_loss cause, uint64_t events);
 
 void tracefile_shortfall(enum trace_shortfall what);
 
+/* Tells a reader that there is a new mark, which it would otherwise see when the chunk is full. */
+void tracefile_count_mark(void);
+
 /* Hot path: why nothing is to be recorded now, or -1. */
 static inline int tracefile_hindrance(void)
 {

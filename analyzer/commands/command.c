@@ -51,6 +51,20 @@ bool command_session(const char *path, struct session *s, struct error *e)
     return open;
 }
 
+struct residency *command_residency(const struct trace *t)
+{
+    char path[4400];
+    struct error e;
+    int fd = trace_pages(t);
+    if (fd < 0)
+        return NULL;
+    residency_path(trace_path(t), path, sizeof path);
+    struct residency *r = residency_open_fd(fd, path, &e);
+    if (!r || !residency_whole(r, &e))
+        fprintf(stderr, "memtap: %s\n", e.text);
+    return r;
+}
+
 int command_open(struct command_input *in, const char *session, const char *rules)
 {
     struct error e;

@@ -9,6 +9,7 @@
 
 #include "attribute/attribute.h"
 #include "base/error.h"
+#include "residency/residency.h"
 #include "symbols/symbols.h"
 #include "trace/trace.h"
 
@@ -25,6 +26,9 @@ bool command_session(const char *path, struct session *s, struct error *e);
 /* Opens a session and reads the rules, those of `rules` (or NULL) first. EXIT_FINE, or the code after a complaint. */
 int command_open(struct command_input *in, const char *session, const char *rules);
 void command_close(struct command_input *in);
+
+/* The snapshots that were kept of a trace's process; NULL if there are none. Says on stderr what could not be read. */
+struct residency *command_residency(const struct trace *t);
 
 /* Prints the sentence to stderr; returns its exit code. */
 int command_fail(const struct error *e);

@@ -9,6 +9,7 @@
 
 #include "commands/command.h"
 #include "commands/commands.h"
+#include "residency/residency.h"
 #include "trace/trace.h"
 
 /* The trace that a process has open: the descriptor whose file is called PID.mtap or PID-N.mtap. */
@@ -41,10 +42,22 @@ struct order {
     double value;
 };
 
-static bool carry_out(const char *path, const struct order *o, struct error *e)
+/* A mark comes with a snapshot of where the pages are. That there is none does not make the mark worse. */
+static bool mark(pid_t pid, const char *path, const struct order *o, struct error *e)
 {
-    return o->what == ORDER_MARK ? trace_mark(path, o->name, o->value, e)
-                                 : trace_pause(path, o->what == ORDER_PAUSE, e);
+    struct error lesser;
+    if (!trace_mark(path, o->name, o->value, e))
+        return false;
+    struct residency_snapshot *s = residency_take(pid, &lesser);
+    if (!s || !residency_keep(path, s, &lesser))
+        fprintf(stderr, "memtap: no snapshot of the resident pages at this mark: %s\n", lesser.text);
+    residency_free(s);
+    return true;
+}
+
+static bool carry_out(pid_t pid, const char *path, const struct order *o, struct error *e)
+{
+    return o->what == ORDER_MARK ? mark(pid, path, o, e) : trace_pause(path, o->what == ORDER_PAUSE, e);
 }
 
 static bool order_session(const char *session, const struct order *o, struct error *e)
@@ -56,7 +69,7 @@ static bool order_session(const char *session, const struct order *o, struct err
     for (uint32_t i = 0; i < s.count && fine; i++)
         if (trace_info(s.trace[i])->running) {
             any = true;
-            fine = carry_out(trace_path(s.trace[i]), o, e);
+            fine = carry_out((pid_t)trace_info(s.trace[i])->pid, trace_path(s.trace[i]), o, e);
         }
     session_close(&s);
     return fine && (any || error_set(e, EXIT_TROUBLE, "no process of the session %s is running any more", session));
@@ -75,8 +88,8 @@ static int give_order(const char *target, const struct order *o)
     char path[PATH_MAX];
     struct error e;
     bool is_pid = all_digits(target) && access(target, F_OK) != 0;
-    bool fine =
-        is_pid ? find_trace(target, path, sizeof path, &e) && carry_out(path, o, &e) : order_session(target, o, &e);
+    bool fine = is_pid ? find_trace(target, path, sizeof path, &e) && carry_out(atoi(target), path, o, &e)
+                       : order_session(target, o, &e);
     return fine ? EXIT_FINE : command_fail(&e);
 }
 

@@ -28,10 +28,22 @@ static uint64_t count_events(const struct heap *h)
     return heap_totals(h)->alloc_count + heap_totals(h)->free_count;
 }
 
+static uint64_t count_snapshots(const struct session *s)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        struct residency *r = command_residency(s->trace[i]);
+        count += r ? residency_count(r) : 0;
+        residency_close(r);
+    }
+    return count;
+}
+
 static void print_title(const struct session *s, struct heap **heap)
 {
     char duration[UNITS_TEXT], events[UNITS_TEXT], size[UNITS_TEXT];
-    uint64_t end = 0, total = 0, bytes = 0, lost = 0, first = trace_mono_ns(s->trace[0], 0);
+    uint64_t end = 0, total = 0, bytes = 0, lost = 0, snapshots = count_snapshots(s),
+             first = trace_mono_ns(s->trace[0], 0);
     for (uint32_t i = 0; i < s->count; i++) {
         uint64_t ended = trace_mono_ns(s->trace[i], trace_end_time(s->trace[i])) - first;
         end = ended > end ? ended : end;
@@ -42,6 +54,8 @@ static void print_title(const struct session *s, struct heap **heap)
     printf("%s · %u process%s, %s, %s heap events, %s of trace, ", symbols_base_name(s->path), s->count,
            s->count == 1 ? "" : "es", units_duration(duration, end), units_count(events, total),
            units_bytes(size, bytes));
+    if (snapshots)
+        printf("%" PRIu64 " snapshot%s of pages, ", snapshots, snapshots == 1 ? "" : "s");
     if (lost)
         printf("losses in %" PRIu64 " of them\n", lost);
     else

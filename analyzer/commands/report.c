@@ -138,13 +138,12 @@ static void describe_at(const struct report_options *o, char *text, size_t size)
 static struct residency_snapshot *find_pages(const struct trace *t, const struct heap *h, bool at_end)
 {
     struct error e;
-    char path[4400];
     struct residency_snapshot *now =
         at_end && trace_info(t)->running ? residency_take((pid_t)trace_info(t)->pid, &e) : NULL;
     if (now)
         return now;
-    residency_path(trace_path(t), path, sizeof path);
-    struct residency *r = residency_open(path, &e);
+    int fd = trace_pages(t);
+    struct residency *r = fd >= 0 ? residency_open_fd(fd, trace_path(t), &e) : NULL;
     if (!r)
         return NULL;
     uint32_t nearest = residency_nearest(r, trace_mono_ns(t, heap_time(h)));

@@ -15,6 +15,7 @@
 #include "process/endings.h"
 #include "process/inspect.h"
 #include "process/launch.h"
+#include "residency/residency.h"
 #include "trace/trace.h"
 
 struct run_options {
@@ -31,6 +32,7 @@ struct watch {
     struct trace_drain *drain;
     struct endings *endings;
     uint32_t held; /* processes that endings has been told of */
+    struct residency_watch *residency;
 };
 
 static int read_options(struct run_options *o, int argc, char **argv)
@@ -86,8 +88,12 @@ static void remove_traces(const char *directory)
     struct session s;
     struct error e;
     if (session_open(directory, &s, &e)) {
-        for (uint32_t i = 0; i < s.count; i++)
+        for (uint32_t i = 0; i < s.count; i++) {
+            char pages[PATH_MAX];
+            residency_path(trace_path(s.trace[i]), pages, sizeof pages);
+            unlink(pages);
             unlink(trace_path(s.trace[i]));
+        }
         session_close(&s);
     }
 }
@@ -182,13 +188,22 @@ static void finish(const struct run_options *o, const struct watch *w)
     session_close(&s);
 }
 
-/* Empties the rings, often while there is something in them, seldom else; and takes hold of new processes. */
+/* Empties the rings, often while there is something in them, seldom else; takes hold of new processes, and looks at where
+ * their pages are from time to time. */
 static unsigned watch(void *context)
 {
     struct watch *w = context;
+    struct trace_drained t;
+    char path[PATH_MAX];
     bool any = trace_drain_step(w->drain);
-    for (uint32_t pid; (pid = trace_drain_pid(w->drain, w->held)); w->held++)
-        endings_watch(w->endings, (pid_t)pid);
+    for (; trace_drain_at(w->drain, w->held, &t); w->held++)
+        endings_watch(w->endings, (pid_t)t.pid);
+    for (uint32_t i = 0; trace_drain_at(w->drain, i, &t); i++) {
+        if (!t.running)
+            continue;
+        trace_drain_path(w->drain, i, path, sizeof path);
+        residency_watch_step(w->residency, i, (pid_t)t.pid, path, t.marks);
+    }
     return any ? 2 : 10;
 }
 
@@ -206,9 +221,12 @@ int command_run(int argc, char **argv)
         rmdir(o.session);
         return command_fail(&e);
     }
-    struct watch w = { .pid = pid, .drain = trace_drain_new(o.session), .endings = endings_new() };
+    struct watch w = {
+        .pid = pid, .drain = trace_drain_new(o.session), .endings = endings_new(), .residency = residency_watch_new()
+    };
     w.status = launch_wait(pid, watch, &w);
     trace_drain_free(w.drain);
+    residency_watch_free(w.residency);
     finish(&o, &w);
     endings_free(w.endings);
     return WIFSIGNALED(w.status) ? 128 + WTERMSIG(w.status) : WEXITSTATUS(w.status);

@@ -194,13 +194,23 @@ static void add_threads(struct builder *b, const struct heap *h)
     }
 }
 
-/* Of what has no owner, as much is the tap's own as it knows to hold privately. */
+/* A snapshot knows more than the tap's own sample. Of what has no owner, as much is the tap's own as it holds
+ * privately. */
 static void add_pages(struct summary *s, struct summary_process *p, const struct residency_snapshot *pages,
                       uint64_t nobody)
 {
     uint64_t own = p->info->own_resident < nobody ? p->info->own_resident : nobody;
     s->measured = true;
     p->pages = pages->totals;
+    p->has_sample = true;
+    s->sample.rss_anon += p->pages.rss_anon - p->sample.rss_anon;
+    s->sample.rss_file += p->pages.rss_file - p->sample.rss_file;
+    s->sample.rss_shmem += p->pages.rss_shmem - p->sample.rss_shmem;
+    s->sample.swap += p->pages.swap - p->sample.swap;
+    p->sample.rss_anon = p->pages.rss_anon;
+    p->sample.rss_file = p->pages.rss_file;
+    p->sample.rss_shmem = p->pages.rss_shmem;
+    p->sample.swap = p->pages.swap;
     s->resident += p->pages.rss_anon + p->pages.rss_file + p->pages.swap - own;
     s->unexplained -= own;
 }

@@ -26,7 +26,7 @@
 #define PAGES_MINOR 0
 #define ENTRY_MARK 0x5354524du /* "MRTS" */
 #define LEVEL 3
-#define MOST_FILE (1ull << 26) /* bytes that are written */
+#define MOST_FILE (1ull << 27) /* bytes that are written */
 #define MOST_READ (1ull << 30) /* and read */
 #define MOST_DAMAGE 64u        /* places where reading is tried again */
 #define MOST_ENTRIES (1u << 20)

@@ -7,18 +7,24 @@
 #include "residency/residency.h"
 
 #define SECOND 1000000000ull
-#define SHARE 200             /* one part of so many of the time is spent */
-#define ADVANCE (SECOND / 10) /* spent before it is earned: programs that run shortly have some snapshots too */
-#define SPARSE 100            /* so many snapshots of equal distance, then the distance grows with the age */
+#define SPARSE 100       /* so many snapshots of equal distance, then the distance grows with the age */
+#define SPARSE_MARKS 500 /* the same for those at marks */
 #define MOST_FAILURES 3
 
+/* Why snapshots are taken, and what they may cost: one part of `share` of the time, and `advance` before it is earned,
+ * so that programs that run shortly have some too. */
+enum reason { AT_INTERVAL, AT_MARK, REASONS };
+static const struct {
+    uint64_t share, advance_ns;
+} budget[REASONS] = { { 200, SECOND / 10 }, { 20, SECOND } };
+
 struct watched {
-    uint64_t first_ns, next_ns;
-    uint32_t taken, marks, failures;
+    uint64_t first_ns, next_ns, mark_ns;
+    uint32_t marks, failures;
 };
 
 struct residency_watch {
-    uint64_t started_ns, spent_ns;
+    uint64_t started_ns, spent_ns[REASONS];
     struct watched *process;
     uint32_t count;
 };
@@ -65,16 +71,20 @@ static bool is_of(const struct residency_snapshot *s, const char *trace)
     return false;
 }
 
-static void take(struct residency_watch *w, struct watched *p, pid_t pid, const char *trace)
+static void take(struct residency_watch *w, struct watched *p, enum reason reason, pid_t pid, const char *trace)
 {
     struct error e;
     uint64_t begun = monotonic_ns();
     struct residency_snapshot *s = residency_take(pid, &e);
     bool kept = s && is_of(s, trace) && residency_keep(trace, s, &e);
     residency_free(s);
-    p->taken += kept;
     p->failures = kept ? 0 : p->failures + 1;
-    w->spent_ns += monotonic_ns() - begun;
+    w->spent_ns[reason] += monotonic_ns() - begun;
+}
+
+static bool affords(const struct residency_watch *w, enum reason reason, uint64_t now)
+{
+    return w->spent_ns[reason] <= budget[reason].advance_ns + (now - w->started_ns) / budget[reason].share;
 }
 
 void residency_watch_step(struct residency_watch *w, uint32_t number, pid_t pid, const char *trace, uint32_t marks)
@@ -90,10 +100,13 @@ void residency_watch_step(struct residency_watch *w, uint32_t number, pid_t pid,
         p->first_ns = now;
         p->next_ns = next_time(p, now);
     }
-    bool due = now >= p->next_ns || marks != p->marks;
-    if (!due || p->failures == MOST_FAILURES || w->spent_ns > ADVANCE + (now - w->started_ns) / SHARE)
+    bool mark = marks != p->marks && now - p->mark_ns >= (now - p->first_ns) / SPARSE_MARKS;
+    enum reason reason = mark ? AT_MARK : AT_INTERVAL;
+    if ((!mark && now < p->next_ns) || p->failures == MOST_FAILURES || !affords(w, reason, now))
         return;
-    take(w, p, pid, trace);
+    take(w, p, reason, pid, trace);
+    if (mark)
+        p->mark_ns = now;
     p->marks = marks;
     p->next_ns = next_time(p, now);
 }

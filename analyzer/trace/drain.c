@@ -27,8 +27,10 @@
 /* One trace that is being drained, or was: then only its name and its process are still known. */
 struct tap {
     char *name;
-    uint32_t pid;
-    int fd; /* -1: let go */
+    uint32_t pid, marks;
+    uint64_t start_ns;
+    bool ended, replaced; /* replaced: by another program image of the same process */
+    int fd;               /* -1: let go */
     struct trace_header *header;
     uint8_t *region[TRACE_REGIONS];
 };
@@ -59,6 +61,17 @@ static bool is_known(const struct trace_drain *d, const char *name)
     return false;
 }
 
+/* Of several traces of one process the one that began last is of the program that it is now. */
+static void find_replaced(struct trace_drain *d, struct tap *t)
+{
+    for (uint32_t i = 0; i < d->taps; i++)
+        if (d->tap[i].pid == t->pid) {
+            bool older = d->tap[i].start_ns < t->start_ns;
+            d->tap[i].replaced |= older;
+            t->replaced |= !older;
+        }
+}
+
 static void attach(struct trace_drain *d, const char *name)
 {
     struct tap t = { .fd = -1 };
@@ -81,6 +94,8 @@ static void attach(struct trace_drain *d, const char *name)
     }
     t.name = memory_copy(name, strlen(name));
     t.pid = t.header->identity.pid;
+    t.start_ns = t.header->identity.start_mono_ns;
+    find_replaced(d, &t);
     __atomic_store_n(&t.header->control.reader_beat, monotonic_ns(), __ATOMIC_RELAXED);
     __atomic_store_n(&t.header->control.reader_pid, (uint32_t)getpid(), __ATOMIC_RELEASE);
     array_room(d->tap, d->taps, d->room);
@@ -196,6 +211,9 @@ static bool drain_tap(struct trace_drain *d, struct tap *t)
     __atomic_store_n(&t->header->control.reader_beat, monotonic_ns(), __ATOMIC_RELAXED);
     for (uint32_t slot = 0; t->fd >= 0 && slot < regions * TRACE_REGION_SLOTS && regions <= TRACE_REGIONS; slot++)
         any |= drain_slot(d, t, slot);
+    if (t->fd >= 0)
+        t->marks = __atomic_load_n(&t->header->status.marks, __ATOMIC_ACQUIRE);
+    t->ended |= ended;
     if (ended && !any)
         let_go(t);
     return any;
@@ -220,9 +238,18 @@ bool trace_drain_step(struct trace_drain *d)
     return any;
 }
 
-uint32_t trace_drain_pid(const struct trace_drain *d, uint32_t i)
+bool trace_drain_at(const struct trace_drain *d, uint32_t i, struct trace_drained *drained)
 {
-    return i < d->taps ? d->tap[i].pid : 0;
+    if (i >= d->taps)
+        return false;
+    const struct tap *t = &d->tap[i];
+    *drained = (struct trace_drained){ .pid = t->pid, .running = !t->ended && !t->replaced, .marks = t->marks };
+    return true;
+}
+
+void trace_drain_path(const struct trace_drain *d, uint32_t i, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%s", d->directory, d->tap[i].name);
 }
 
 void trace_drain_free(struct trace_drain *d)

@@ -8,6 +8,7 @@
 
 struct trace {
     char *path;
+    int pages; /* packed session: its snapshots, unpacked; else -1 */
     struct source source;
     struct definitions definitions;
     struct trace_info info;

@@ -21,7 +21,7 @@
 #define PACK_LEVEL 9
 #define MOST_SECTION ((uint64_t)1 << 40)
 
-enum section_kind { SECTION_TRACE = 1, SECTION_SYMBOLS = 2 };
+enum section_kind { SECTION_TRACE = 1, SECTION_SYMBOLS = 2, SECTION_PAGES = 3 };
 
 struct pack_head {
     char magic[8];
@@ -120,6 +120,23 @@ static void write_trace(struct section_writer *w, const struct trace *t)
     free(h);
 }
 
+/* As it is: it may be cut off or damaged, and its reader knows how to deal with that. */
+static void write_pages(struct section_writer *w, const struct trace *t)
+{
+    char name[256], block[65536];
+    const char *slash = strrchr(t->path, '/'), *base = slash ? slash + 1 : t->path;
+    int fd = trace_pages(t);
+    if (fd < 0)
+        return;
+    snprintf(name, sizeof name, "%.*s.pages", (int)(strlen(base) - strlen(".mtap")), base);
+    section_begin(w, SECTION_PAGES, name);
+    uint64_t done = 0;
+    for (ssize_t n; w->fine && (n = pread(fd, block, sizeof block, (off_t)done)) > 0; done += (uint64_t)n)
+        compress(w, block, (size_t)n, ZSTD_e_continue);
+    section_end(w);
+    close(fd);
+}
+
 bool session_pack(const struct session *s, const char *symbols, const char *path, struct error *e)
 {
     struct pack_head head = { PACK_MAGIC, PACK_VERSION, 0 };
@@ -132,8 +149,10 @@ bool session_pack(const struct session *s, const char *symbols, const char *path
     section_begin(&w, SECTION_SYMBOLS, "symbols");
     compress(&w, symbols, strlen(symbols), ZSTD_e_continue);
     section_end(&w);
-    for (uint32_t i = 0; i < s->count && w.fine; i++)
+    for (uint32_t i = 0; i < s->count && w.fine; i++) {
         write_trace(&w, s->trace[i]);
+        write_pages(&w, s->trace[i]);
+    }
     ZSTD_freeCStream(w.stream);
     w.fine &= fclose(w.out) == 0;
     if (w.fine)
@@ -213,8 +232,7 @@ static char *read_symbols(int fd, uint64_t size)
 /* Where what is in a pack goes. */
 struct unpacker {
     const char *path;
-    void (*add)(void *context, int fd, const char *label);
-    void *context;
+    const struct pack_taker *taker;
     char **symbols;
     struct error *e;
 };
@@ -223,8 +241,8 @@ static void give(const struct unpacker *u, const struct section *section, const 
 {
     char label[600];
     snprintf(label, sizeof label, "%.300s/%.255s", u->path, name);
-    if (section->kind == SECTION_TRACE) {
-        u->add(u->context, fd, label);
+    if (section->kind == SECTION_TRACE || section->kind == SECTION_PAGES) {
+        (section->kind == SECTION_TRACE ? u->taker->trace : u->taker->pages)(u->taker->context, fd, label);
         return;
     }
     if (section->kind == SECTION_SYMBOLS && !*u->symbols && section->size < (uint64_t)1 << 30)
@@ -255,10 +273,9 @@ static bool read_section(const struct unpacker *u, FILE *in)
     return true;
 }
 
-bool pack_read(const char *path, void (*add)(void *context, int fd, const char *label), void *context, char **symbols,
-               struct error *e)
+bool pack_read(const char *path, const struct pack_taker *taker, char **symbols, struct error *e)
 {
-    const struct unpacker u = { path, add, context, symbols, e };
+    const struct unpacker u = { path, taker, symbols, e };
     struct pack_head head;
     FILE *in = fopen(path, "re");
     bool whole = in && fread(&head, sizeof head, 1, in) == 1;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "trace/inside.h"
@@ -72,9 +73,24 @@ static void add_unpacked(void *context, int fd, const char *label)
     add_trace(context, fd, label);
 }
 
+/* The snapshots of a trace stand behind it in a pack, under its name but for the ending. */
+static void add_pages(void *context, int fd, const char *label)
+{
+    const struct session *s = context;
+    struct trace *t = s->count ? s->trace[s->count - 1] : NULL;
+    size_t stem = t ? strlen(t->path) - strlen(".mtap") : 0, length = strlen(label);
+    bool fits = t && t->pages < 0 && strlen(t->path) > 5 && length == stem + strlen(".pages") &&
+                strncmp(label, t->path, stem) == 0 && strcmp(label + stem, ".pages") == 0;
+    if (fits)
+        t->pages = fd;
+    else
+        close(fd);
+}
+
 static bool add_pack(struct session *s, const char *path, struct error *e)
 {
-    bool whole = pack_read(path, add_unpacked, s, &s->symbols, e);
+    const struct pack_taker taker = { .trace = add_unpacked, .pages = add_pages, .context = s };
+    bool whole = pack_read(path, &taker, &s->symbols, e);
     if (!whole && s->count) {
         s->why_left_out = *e;
         s->left_out++;

@@ -169,6 +169,7 @@ bool trace_open_fd(int fd, const char *path, struct trace **out, struct error *e
         return false;
     }
     t->path = memory_copy(path, strlen(path));
+    t->pages = -1;
     uint64_t decoded = 0;
     for (uint32_t i = 0; i < t->source.count; i++)
         decoded += t->source.chunk[i].committed;
@@ -192,11 +193,25 @@ bool trace_open(const char *path, struct trace **out, struct error *e)
     return trace_open_fd(fd, path, out, e);
 }
 
+int trace_pages(const struct trace *t)
+{
+    char path[4400];
+    size_t length = strlen(t->path);
+    if (t->pages >= 0)
+        return fcntl(t->pages, F_DUPFD_CLOEXEC, 0);
+    if (length <= 5 || strcmp(t->path + length - 5, ".mtap") != 0)
+        return -1;
+    snprintf(path, sizeof path, "%.*s.pages", (int)length - 5, t->path);
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 void trace_close(struct trace *t)
 {
     if (!t)
         return;
     source_close(&t->source);
+    if (t->pages >= 0)
+        close(t->pages);
     definitions_free(&t->definitions);
     free(t->argv);
     free(t->path);

@@ -59,6 +59,10 @@ const struct trace_info *trace_info(const struct trace *t);
 const struct trace_health *trace_health(const struct trace *t);
 bool trace_has_lost(const struct trace *t); /* anything at all: losses, damage, missing chunks */
 
+/* A descriptor of the file with the snapshots of resident pages that belong to the trace (residency.h), to be closed by
+ * the caller; -1 if there is none. */
+int trace_pages(const struct trace *t);
+
 /* Nanoseconds since the start of the process, for a time of the trace clock. Gets exact while events are read. */
 uint64_t trace_ns(const struct trace *t, uint64_t time);
 /* The same as CLOCK_MONOTONIC. */
@@ -145,8 +149,17 @@ struct trace_drain;
 struct trace_drain *trace_drain_new(const char *directory);
 /* Stores what is closed, of all traces that are there by now. True if there was anything. */
 bool trace_drain_step(struct trace_drain *d);
-/* The processes of those traces, by number; 0 behind the last one. */
-uint32_t trace_drain_pid(const struct trace_drain *d, uint32_t i);
+
+struct trace_drained {
+    uint32_t pid;
+    bool running;   /* as the program that this trace is of, as far as can be seen */
+    uint32_t marks; /* that the program has made so far */
+};
+
+/* Number i of those traces, which stays the same; false behind the last one. */
+bool trace_drain_at(const struct trace_drain *d, uint32_t i, struct trace_drained *drained);
+/* The path of its file. */
+void trace_drain_path(const struct trace_drain *d, uint32_t i, char *path, size_t size);
 /* Leaves the rings to the threads again. */
 void trace_drain_free(struct trace_drain *d);
 

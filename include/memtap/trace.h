@@ -134,12 +134,12 @@ struct trace_status {
     uint32_t stopped; /* 1 + enum trace_loss once recording has ended early */
     uint32_t end;     /* enum trace_end */
     int32_t end_status;
-    uint64_t end_time;      /* the trace clock at the end */
-    uint64_t end_mono_ns;   /* CLOCK_MONOTONIC at the end */
-    uint64_t own_anonymous; /* bytes of private memory that the tap has mapped */
-    uint64_t own_resident;  /* bytes of it that were resident when last looked at */
-    uint32_t shortfall;     /* enum trace_shortfall, or-ed */
-    uint32_t reserved;
+    uint64_t end_time;                 /* the trace clock at the end */
+    uint64_t end_mono_ns;              /* CLOCK_MONOTONIC at the end */
+    uint64_t own_anonymous;            /* bytes of private memory that the tap has mapped */
+    uint64_t own_resident;             /* bytes of it that were resident when last looked at */
+    uint32_t shortfall;                /* enum trace_shortfall, or-ed */
+    uint32_t marks;                    /* that the program has made, counted for a reader that wants to look at once */
     uint64_t losses[TRACE_LOSS_COUNT]; /* events lost, by cause; open chunks hold further ones (trace_chunk.lost) */
 };
 

@@ -56,6 +56,15 @@ static void add_of_allocator(struct finder *f, uint64_t start, uint64_t end, con
     add_remains(f, last, end, "allocator/fragmentation", vma);
 }
 
+/* glibc's arenas of threads begin at multiples of 64 MiB and are reserved up to the next one (HEAP_MAX_SIZE). */
+static bool is_arena(const struct residency_snapshot *pages, const struct residency_vma *vma)
+{
+    const uint64_t size = 64ull << 20;
+    const struct residency_vma *rest = residency_vma_at(pages, vma->end);
+    return vma->start % size == 0 && vma->end - vma->start <= size &&
+           (vma->end % size == 0 || (rest && !rest->prot && rest->end >= vma->start + size));
+}
+
 static bool holds_stack(const struct heap *h, const struct residency_vma *vma)
 {
     for (uint32_t i = 0; i < heap_stack_count(h); i++)
@@ -104,7 +113,7 @@ static struct purpose purpose_of(const struct finder *f, const struct residency_
         return (struct purpose){ "runtime/stacks", false };
     if (trace_info(f->trace)->forked)
         return (struct purpose){ "inherited", false };
-    if (blocks || strcmp(vma->path, "[heap]") == 0)
+    if (blocks || strcmp(vma->path, "[heap]") == 0 || is_arena(f->pages, vma))
         return (struct purpose){ "allocator/retained", true };
     if (holds_stack(f->heap, vma))
         return (struct purpose){ "runtime/stacks", false };

@@ -17,6 +17,7 @@ const USAGE = `usage: node drive.mjs --model F.gguf [options]
   --predict N       tokens to generate for each (default 8)
   --ctx N           tokens of context (default 512)
   --no-mmap         read the weights into memory, do not map the file
+  --rest MS         rest after each step, so that it can be looked at (default 0)
   --keep-context    leak: every request makes one more context and keeps it
   --log FILE        write what the engine logs, buffer sizes among it
   --json FILE       write the memory after each step
@@ -27,6 +28,7 @@ const OPTIONS = {
   mmproj: { type: 'string' },
   image: { type: 'string' },
   requests: { type: 'string', default: '20' },
+  rest: { type: 'string', default: '0' },
   predict: { type: 'string', default: '8' },
   ctx: { type: 'string', default: '512' },
   'no-mmap': { type: 'boolean', default: false },
@@ -154,20 +156,21 @@ async function serveRequest(session, options, marks, number) {
 
 async function drive(options, marks) {
   const report = { schema_version: 1, options, steps: { start: readMemory() }, requests: [] }
-  const step = (name) => {
+  const step = async (name) => {
     report.steps[name] = readMemory()
     marks.mark(name, 0)
     console.log(name)
+    await new Promise((done) => setTimeout(done, options.rest))
   }
 
   const session = await openSession(options)
-  step('loaded')
+  await step('loaded')
   for (let number = 1; number <= options.requests; number++) {
     report.requests.push(await serveRequest(session, options, marks, number))
   }
-  step('served')
+  await step('served')
   await session.release() // not the kept contexts: nobody frees a leak
-  step('released')
+  await step('released')
   return report
 }
 

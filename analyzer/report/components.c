@@ -10,9 +10,10 @@
 
 #define LAYERS 1024u
 
-/* Components that are told together: the layers of a part, and the ways in which they are held. */
+/* Components that are told together: the layers of a part that are held in the same way. */
 struct row {
-    char path[240], how[120];
+    char path[240];
+    const char *how;
     const char *unit; /* "layers" or "blocks" that are folded into it; NULL: none */
     uint64_t layer[LAYERS / 64];
     struct summary_component sum;
@@ -46,23 +47,17 @@ static const char *fold_path(const char *path, char *folded, size_t size, const 
     return NULL;
 }
 
-static struct row *find_row(struct rows *r, const char *path)
+static struct row *find_row(struct rows *r, const char *path, const char *how)
 {
     for (uint32_t i = 0; i < r->count; i++)
-        if (strcmp(r->row[i].path, path) == 0)
+        if (strcmp(r->row[i].path, path) == 0 && strcmp(r->row[i].how, how) == 0)
             return &r->row[i];
     array_room(r->row, r->count, r->room);
     struct row *row = &r->row[r->count++];
     memset(row, 0, sizeof *row);
     snprintf(row->path, sizeof row->path, "%s", path);
+    row->how = how;
     return row;
-}
-
-static void add_how(struct row *row, const char *how)
-{
-    size_t length = strlen(row->how);
-    if (*how && !strstr(row->how, how))
-        snprintf(row->how + length, sizeof row->how - length, "%s%s", length ? " + " : "", how);
 }
 
 static void add_component(struct rows *r, const struct summary_component *c, bool fold)
@@ -73,13 +68,12 @@ static void add_component(struct rows *r, const struct summary_component *c, boo
         number = fold_path(c->path, path, sizeof path, &unit);
     else
         snprintf(path, sizeof path, "%s", c->path);
-    struct row *row = find_row(r, path);
+    struct row *row = find_row(r, path, c->how);
     if (number) {
         unsigned long layer = strtoul(number, NULL, 10);
         row->unit = unit;
         row->layer[layer % LAYERS / 64] |= 1ull << layer % 64;
     }
-    add_how(row, c->how);
     row->sum.allocated += c->allocated;
     row->sum.resident += c->resident + c->swapped;
     row->sum.blocks += c->blocks;
@@ -101,7 +95,9 @@ static size_t group_length(const char *path)
 
 static int by_path(const void *a, const void *b)
 {
-    return strcmp(((const struct row *)a)->path, ((const struct row *)b)->path);
+    const struct row *x = a, *y = b;
+    int order = strcmp(x->path, y->path);
+    return order ? order : strcmp(x->how, y->how);
 }
 
 static uint64_t weight(const struct group *g)

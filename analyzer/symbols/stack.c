@@ -16,6 +16,26 @@ static void add_frames(struct symbol_stack *stack, struct symbol_frames found)
     }
 }
 
+static bool is_taps(const struct symbol_frames *found)
+{
+    return found->count && strncmp(symbols_base_name(found->frame->module), "libmemtap", 9) == 0;
+}
+
+/* Whether a function of the tap stands for one of an allocator, which asks for memory of its own behind it. */
+static bool is_allocators(const char *function)
+{
+    static const char *const others[] = { "free",        "cfree",   "free_sized", "free_aligned_sized",
+                                          "malloc_trim", "dallocx", "sdallocx" };
+    for (uint32_t call = RECORD_CALL_MALLOC; function && call <= RECORD_CALL_XALLOCX; call++)
+        if (strcmp(function, trace_call_name(call)) == 0)
+            return true;
+    for (unsigned i = 0; function && i < sizeof others / sizeof *others; i++)
+        if (strcmp(function, others[i]) == 0)
+            return true;
+    return !function;
+}
+
+/* The frames of the tap between an engine and itself tell nothing, and are left out. */
 void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, struct symbol_stack *stack)
 {
     bool exact = false;
@@ -29,7 +49,9 @@ void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, stru
         }
         struct symbol_frames found = symbols_node(s, t, node, exact);
         exact = found.signal;
-        stack->own |= found.count && strncmp(symbols_base_name(found.frame->module), "libmemtap", 9) == 0;
+        if (is_taps(&found) && !is_allocators(found.frame->function))
+            continue;
+        stack->own |= is_taps(&found);
         add_frames(stack, found);
     }
 }

@@ -156,6 +156,10 @@ demo: ## what ./scripts/demo does
 test: ## what ./scripts/test does
 	./scripts/test
 
+.PHONY: seed-table
+seed-table: all ## gemma3:12b beside phi4:14b at their real shapes: where each GiB is (15 GiB of memory, 3 minutes)
+	tests/seed/seed-table
+
 .PHONY: check-ollama
 check-ollama: all ## a real Ollama under the plain LD_PRELOAD line (builds it once: 2 minutes, 94 MB in ~/.cache)
 	tests/run tests/engines/ollama/check

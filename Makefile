@@ -188,13 +188,27 @@ FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -std=gnu11 -D_GNU_SOURCE -g -O1 -Iinclude -Ianalyzer -Itests -DMEMTAP_VERSION='"$(VERSION)"' \
                 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard analyzer/base/*.c analyzer/trace/*.c analyzer/heap/*.c)
+FUZZ_TARGETS := trace gguf safetensors torch
+build/fuzz/fuzz_trace: $(wildcard analyzer/base/*.c analyzer/trace/*.c analyzer/heap/*.c)
+build/fuzz/fuzz_gguf build/fuzz/fuzz_safetensors build/fuzz/fuzz_torch: $(wildcard analyzer/base/*.c analyzer/model/*.c)
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c
 	@echo "  FUZZ    $@"
 	@mkdir -p $(@D)
-	$(Q)clang $(FUZZ_FLAGS) $^ -lzstd -o $@
+	$(Q)clang $(FUZZ_FLAGS) $^ -lzstd -ljansson -o $@
 
-.PHONY: fuzz
-fuzz: build/fuzz/fuzz_trace ## fuzz the readers for FUZZ_SECONDS each, under ASan and UBSan
-	@mkdir -p build/fuzz/corpus-trace
-	build/fuzz/fuzz_trace -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
-		build/fuzz/corpus-trace tests/fuzz/corpus-trace
+build/fuzz/seeds-%: tests/support/models.py scripts/make-gguf
+	@mkdir -p build/fuzz
+	$(Q)python3 tests/support/models.py build/fuzz
+	@touch $@
+
+build/fuzz/seeds-trace: tests/fuzz/corpus-trace
+	@mkdir -p $@ && cp tests/fuzz/corpus-trace/* $@ && touch $@
+
+.PHONY: fuzz $(addprefix fuzz-,$(FUZZ_TARGETS))
+fuzz: $(addprefix fuzz-,$(FUZZ_TARGETS)) ## fuzz the readers for FUZZ_SECONDS each, under ASan and UBSan
+
+$(addprefix fuzz-,$(FUZZ_TARGETS)): fuzz-%: build/fuzz/fuzz_% build/fuzz/seeds-%
+	@mkdir -p build/fuzz/corpus-$*
+	build/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=build/fuzz/$*- build/fuzz/corpus-$* build/fuzz/seeds-$*

@@ -14,7 +14,7 @@
 
 #define KEYS_MAX 65536u
 #define KEPT_ARRAY_MAX (1u << 20) /* bytes; longer arrays are passed over: vocabularies, not shapes */
-#define HEADER_MAX (512ull << 20) /* bytes of all keys and tensor lines: a hole of a terabyte must not keep us busy */
+#define HEADER_MAX (256ull << 20) /* bytes of all keys and tensor lines: a hole of a terabyte must not keep us busy */
 #define ALIGNMENT_MAX (1ull << 24)
 #define NESTING_MAX 4
 

@@ -144,21 +144,27 @@ uint8_t span_u8(struct span *s, const char *what)
     return n;
 }
 
+static uint64_t little(struct span *s, uint32_t size, const char *what)
+{
+    uint8_t b[8] = { 0 };
+    uint64_t n = 0;
+    span_bytes(s, b, size, what);
+    for (uint32_t i = 0; i < size; i++)
+        n |= (uint64_t)b[i] << 8 * i;
+    return n;
+}
+
 uint16_t span_u16(struct span *s, const char *what)
 {
-    uint8_t b[2];
-    span_bytes(s, b, sizeof b, what);
-    return (uint16_t)(b[0] | b[1] << 8);
+    return (uint16_t)little(s, 2, what);
 }
 
 uint32_t span_u32(struct span *s, const char *what)
 {
-    uint32_t low = span_u16(s, what);
-    return low | (uint32_t)span_u16(s, what) << 16;
+    return (uint32_t)little(s, 4, what);
 }
 
 uint64_t span_u64(struct span *s, const char *what)
 {
-    uint64_t low = span_u32(s, what);
-    return low | (uint64_t)span_u32(s, what) << 32;
+    return little(s, 8, what);
 }

@@ -15,6 +15,15 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+/* What stands in a file may be meant for a terminal to obey; it is printed without that. */
+static const char *plain(char *text)
+{
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+    return text;
+}
+
 static void print_title(const struct model *m, const char *before, uint32_t width, FILE *out)
 {
     char line[LINE], count[UNITS_TEXT], version[16] = "", files[32] = "";
@@ -26,7 +35,7 @@ static void print_title(const struct model *m, const char *before, uint32_t widt
              *m->architecture ? m->architecture : "architecture unknown", *m->name ? " \"" : "", m->name,
              *m->name ? "\"" : "", model_format_name(m->format), version, units_count(count, m->tensors),
              m->tensors == 1 ? "" : "s", files);
-    table_wrap(line, 0, width, out);
+    table_wrap(plain(line), 0, width, out);
 }
 
 /* "0.8 GiB KV cache, " if there is any */
@@ -49,7 +58,7 @@ static void print_sum(const struct need *n, const struct need_options *o, uint32
     add_part(parts, n->bytes, "weights");
     add_part(parts, n->mmproj_bytes, "from the projector's file");
     add_part(parts, kv_bytes(&n->kv), "KV cache");
-    snprintf(line, sizeof line, "%s = %s", units_bytes(size, n->read), parts);
+    snprintf(line, sizeof line, "%s%s%s", units_bytes(size, n->read), *parts ? " = " : "", parts);
     table_wrap(line, 2, width, out);
     if (n->has_kv)
         fprintf(out, "  for %s tokens in %u sequence%s, keys %s, values %s\n", units_count(tokens, n->kv.ctx),
@@ -75,7 +84,7 @@ static void row_label(const struct need *n, const char *component, char label[MO
 
 static void print_weights(const struct need *n, uint32_t width, FILE *out)
 {
-    char label[MODEL_COMPONENT], layers[32], size[UNITS_TEXT], count[UNITS_TEXT], share[16];
+    char label[MODEL_COMPONENT], type[64], layers[32], size[UNITS_TEXT], count[UNITS_TEXT], share[16];
     const char *before = "";
     bool layers_begun = false;
     uint64_t all = n->bytes + n->mmproj_bytes;
@@ -85,13 +94,14 @@ static void print_weights(const struct need *n, uint32_t width, FILE *out)
     for (uint32_t i = 0; i < n->rows; i++) {
         const struct need_row *r = &n->row[i];
         row_label(n, r->component, label);
+        snprintf(type, sizeof type, "%.60s", r->type);
         snprintf(layers, sizeof layers, "layers · %u", n->blocks);
         if (*label == ' ' && !layers_begun)
             table_row(&t, layers, NULL);
         layers_begun |= *label == ' ';
         snprintf(share, sizeof share, "%.1f %%", all ? 100.0 * (double)r->bytes / (double)all : 0);
-        table_row(&t, strcmp(before, r->component) == 0 ? "" : label, r->type, units_count(count, r->tensors),
-                  units_bytes(size, r->bytes), share, NULL);
+        table_row(&t, strcmp(before, r->component) == 0 ? "" : plain(label), plain(type),
+                  units_count(count, r->tensors), units_bytes(size, r->bytes), share, NULL);
         before = r->component;
     }
     uint32_t tensors = n->model->tensors + (n->mmproj ? n->mmproj->tensors : 0);
@@ -309,8 +319,10 @@ static void print_beside(const struct need *n, uint32_t count, uint32_t width, F
     char cell[BESIDE][64], size[UNITS_TEXT];
     struct table t;
     table_begin(&t, "lrrrrrrr", 0);
-    for (uint32_t m = 0; m < count; m++)
+    for (uint32_t m = 0; m < count; m++) {
         snprintf(cell[m], sizeof cell[m], "%.24s%s", base_name(n[m].model->path), n[m].mmproj ? " +" : "");
+        plain(cell[m]);
+    }
     add_row(&t, "BYTES OF", cell, count);
     for (int row = 0; row < (int)(sizeof labels / sizeof *labels); row++) {
         bool any = false;

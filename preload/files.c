@@ -57,12 +57,15 @@ static bool is_torch(const uint8_t *head, const char *path)
     return false;
 }
 
-static bool is_model(int fd, const struct sys_file *file, const char *path)
+static bool is_model(const uint8_t *head, const struct sys_file *file, const char *path)
 {
-    uint8_t head[HEAD];
-    if (!file->regular || file->size < LEAST_SIZE || sys_pread(fd, head, sizeof head, 0) != (long)sizeof head)
-        return false;
     return __builtin_memcmp(head, "GGUF", 4) == 0 || is_safetensors(head, file->size) || is_torch(head, path);
+}
+
+/* Cheaper than to find out a file's path, and nearly always enough. */
+static bool may_be_model(const uint8_t *head, const struct sys_file *file)
+{
+    return is_model(head, file, ".pt");
 }
 
 /* --- the table --------------------------------------------------------------------------------------------------- */
@@ -89,17 +92,20 @@ static void path_of(int fd, char *path, size_t size)
     struct text t = TEXT_ON(link);
     text_add(&t, "/proc/self/fd/");
     text_add_number(&t, (uint64_t)fd);
-    sys_read_link(link, path, size);
+    if (sys_read_link(link, path, size) <= 0)
+        text_add(&(struct text){ path, size, 0, false }, "(unknown)"); /* no /proc */
 }
 
 /* MODELS if the file is no model, or there is no place for it. Two threads may add the same file twice: no harm. */
 static uint32_t add_model(int fd, const struct sys_file *file)
 {
     char path[sizeof models.file->path];
-    if (!file->regular || file->size < LEAST_SIZE)
+    uint8_t head[HEAD];
+    if (!file->regular || file->size < LEAST_SIZE || __atomic_load_n(&models.count, __ATOMIC_RELAXED) >= MODELS ||
+        sys_pread(fd, head, sizeof head, 0) != (long)sizeof head || !may_be_model(head, file))
         return MODELS;
     path_of(fd, path, sizeof path);
-    if (__atomic_load_n(&models.count, __ATOMIC_RELAXED) >= MODELS || !is_model(fd, file, path))
+    if (!is_model(head, file, path))
         return MODELS;
     uint32_t i = __atomic_fetch_add(&models.count, 1, __ATOMIC_ACQ_REL);
     if (i >= MODELS)

@@ -8,7 +8,7 @@
 #include "event.h"
 #include "hook_engine_real.h"
 
-#define ENGINE(name) engine_of(__builtin_return_address(0), offsetof(struct engine, name))
+#define ENGINE(name, handle) engine_of(__builtin_return_address(0), offsetof(struct engine, name), handle)
 
 /* --- buffers ----------------------------------------------------------------------------------------------------- */
 
@@ -51,15 +51,15 @@ static void record_buffer(const struct engine *e, struct ggml_backend_buffer *bu
         return;
     size_t size = e->ggml_backend_buffer_get_size(buffer);
     unsigned usage = (unsigned)usage_of(e, buffer);
-    uint64_t all = mix(mix(mix(mix(1, (uintptr_t)buffer), (uintptr_t)base), size), usage);
+    const char *name = e->ggml_backend_buffer_name ? e->ggml_backend_buffer_name(buffer) : NULL;
+    uint64_t all = mix(mix(mix(mix(mix(1, (uintptr_t)buffer), (uintptr_t)base), size), usage), (uintptr_t)name);
     if (__atomic_exchange_n(place_of(buffer), all, __ATOMIC_RELAXED) != all)
-        event_buffer(buffer, base, size, usage,
-                     e->ggml_backend_buffer_name ? e->ggml_backend_buffer_name(buffer) : NULL);
+        event_buffer(buffer, base, size, usage, name);
 }
 
 struct ggml_backend_buffer *hook_ggml_backend_buft_alloc_buffer(struct ggml_backend_buffer_type *type, size_t size)
 {
-    const struct engine *e = ENGINE(ggml_backend_buft_alloc_buffer);
+    const struct engine *e = ENGINE(ggml_backend_buft_alloc_buffer, type);
     if (!e->ggml_backend_buft_alloc_buffer)
         return NULL;
     struct ggml_backend_buffer *buffer = e->ggml_backend_buft_alloc_buffer(type, size);
@@ -70,7 +70,7 @@ struct ggml_backend_buffer *hook_ggml_backend_buft_alloc_buffer(struct ggml_back
 struct ggml_backend_buffer *hook_ggml_backend_alloc_ctx_tensors_from_buft(struct ggml_context *context,
                                                                           struct ggml_backend_buffer_type *type)
 {
-    const struct engine *e = ENGINE(ggml_backend_alloc_ctx_tensors_from_buft);
+    const struct engine *e = ENGINE(ggml_backend_alloc_ctx_tensors_from_buft, type);
     if (!e->ggml_backend_alloc_ctx_tensors_from_buft)
         return NULL;
     struct ggml_backend_buffer *buffer = e->ggml_backend_alloc_ctx_tensors_from_buft(context, type);
@@ -81,7 +81,7 @@ struct ggml_backend_buffer *hook_ggml_backend_alloc_ctx_tensors_from_buft(struct
 struct ggml_backend_buffer *hook_ggml_backend_dev_buffer_from_host_ptr(struct ggml_backend_device *device, void *memory,
                                                                        size_t size, size_t largest_tensor)
 {
-    const struct engine *e = ENGINE(ggml_backend_dev_buffer_from_host_ptr);
+    const struct engine *e = ENGINE(ggml_backend_dev_buffer_from_host_ptr, device);
     if (!e->ggml_backend_dev_buffer_from_host_ptr)
         return NULL;
     struct ggml_backend_buffer *buffer = e->ggml_backend_dev_buffer_from_host_ptr(device, memory, size, largest_tensor);
@@ -91,7 +91,7 @@ struct ggml_backend_buffer *hook_ggml_backend_dev_buffer_from_host_ptr(struct gg
 
 struct ggml_backend_buffer *hook_ggml_backend_cpu_buffer_from_ptr(void *memory, size_t size)
 {
-    const struct engine *e = ENGINE(ggml_backend_cpu_buffer_from_ptr);
+    const struct engine *e = ENGINE(ggml_backend_cpu_buffer_from_ptr, NULL);
     if (!e->ggml_backend_cpu_buffer_from_ptr)
         return NULL;
     struct ggml_backend_buffer *buffer = e->ggml_backend_cpu_buffer_from_ptr(memory, size);
@@ -101,7 +101,7 @@ struct ggml_backend_buffer *hook_ggml_backend_cpu_buffer_from_ptr(void *memory, 
 
 void hook_ggml_backend_buffer_set_usage(struct ggml_backend_buffer *buffer, int usage)
 {
-    const struct engine *e = ENGINE(ggml_backend_buffer_set_usage);
+    const struct engine *e = ENGINE(ggml_backend_buffer_set_usage, buffer);
     if (!e->ggml_backend_buffer_set_usage)
         return;
     e->ggml_backend_buffer_set_usage(buffer, usage);
@@ -110,7 +110,7 @@ void hook_ggml_backend_buffer_set_usage(struct ggml_backend_buffer *buffer, int 
 
 void hook_ggml_backend_buffer_free(struct ggml_backend_buffer *buffer)
 {
-    const struct engine *e = ENGINE(ggml_backend_buffer_free);
+    const struct engine *e = ENGINE(ggml_backend_buffer_free, buffer);
     if (!e->ggml_backend_buffer_free)
         return;
     if (is_plain(e, buffer)) {
@@ -130,7 +130,7 @@ static bool is_worth_recording(const struct engine *e, struct ggml_backend_buffe
 
 int hook_ggml_backend_tensor_alloc(struct ggml_backend_buffer *buffer, struct ggml_tensor *tensor, void *address)
 {
-    const struct engine *e = ENGINE(ggml_backend_tensor_alloc);
+    const struct engine *e = ENGINE(ggml_backend_tensor_alloc, buffer);
     if (!e->ggml_backend_tensor_alloc)
         return 0;
     int status = e->ggml_backend_tensor_alloc(buffer, tensor, address);
@@ -158,7 +158,7 @@ static void record_compute(const void *handle)
 /* Whether the inner call comes by the hook below is known afterwards only. */
 int hook_ggml_backend_sched_graph_compute(struct ggml_backend_sched *sched, struct ggml_cgraph *graph)
 {
-    const struct engine *e = ENGINE(ggml_backend_sched_graph_compute);
+    const struct engine *e = ENGINE(ggml_backend_sched_graph_compute, sched);
     uint32_t before = done.computes;
     if (!e->ggml_backend_sched_graph_compute)
         return 0;
@@ -170,7 +170,7 @@ int hook_ggml_backend_sched_graph_compute(struct ggml_backend_sched *sched, stru
 
 int hook_ggml_backend_sched_graph_compute_async(struct ggml_backend_sched *sched, struct ggml_cgraph *graph)
 {
-    const struct engine *e = ENGINE(ggml_backend_sched_graph_compute_async);
+    const struct engine *e = ENGINE(ggml_backend_sched_graph_compute_async, sched);
     if (!e->ggml_backend_sched_graph_compute_async)
         return 0;
     record_compute(sched);
@@ -179,7 +179,7 @@ int hook_ggml_backend_sched_graph_compute_async(struct ggml_backend_sched *sched
 
 int hook_ggml_backend_graph_compute(struct ggml_backend *backend, struct ggml_cgraph *graph)
 {
-    const struct engine *e = ENGINE(ggml_backend_graph_compute);
+    const struct engine *e = ENGINE(ggml_backend_graph_compute, backend);
     if (!e->ggml_backend_graph_compute)
         return 0;
     record_compute(backend);
@@ -188,7 +188,7 @@ int hook_ggml_backend_graph_compute(struct ggml_backend *backend, struct ggml_cg
 
 void hook_llama_free(struct llama_context *context)
 {
-    const struct engine *e = ENGINE(llama_free);
+    const struct engine *e = ENGINE(llama_free, context);
     if (!e->llama_free)
         return;
     e->llama_free(context);
@@ -198,7 +198,7 @@ void hook_llama_free(struct llama_context *context)
 
 void hook_llama_model_free(struct llama_model *model)
 {
-    const struct engine *e = ENGINE(llama_model_free);
+    const struct engine *e = ENGINE(llama_model_free, model);
     if (!e->llama_model_free)
         return;
     e->llama_model_free(model);
@@ -210,7 +210,7 @@ void hook_llama_model_free(struct llama_model *model)
 /* The old name, which calls the new one where there is one. */
 void hook_llama_free_model(struct llama_model *model)
 {
-    const struct engine *e = ENGINE(llama_free_model);
+    const struct engine *e = ENGINE(llama_free_model, model);
     uint32_t before = done.models;
     if (!e->llama_free_model)
         return;

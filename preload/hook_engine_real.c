@@ -6,6 +6,7 @@
 #define FUNCTIONS (sizeof(struct engine) / sizeof(void *))
 #define ENGINES 32u
 #define SITES_BITS 9u
+#define WORDS 64u  /* that are searched for a pointer to code */
 #define NEEDED 64u /* objects in the dependencies of one */
 
 static const char *const function_name[FUNCTIONS] = {
@@ -80,6 +81,9 @@ struct search {
     const char *name;   /* of an object that is needed */
     struct object queue[NEEDED];
     unsigned queued;
+    unsigned definers; /* objects that define what is wanted */
+    const void *handle, *stack;
+    bool is_lasting; /* the call site will always mean these functions */
 };
 
 /* What is linked to the program is searched first for everybody, behind the tap; it never goes away. */
@@ -161,17 +165,45 @@ static void search_scope(struct search *s, const struct object *root)
     }
 }
 
-/* An object that defines what was called, though the caller is not linked to it: the call came by way of another one,
- * which left its frame to the function that it called last. */
-static int visit_any(struct dl_phdr_info *info, size_t size, void *data)
+/* --- when the call came from an object that is not linked to the engine ------------------------------------------ */
+
+/* An engine's function that ends in a call leaves its frame to the function that it calls, which then seems to be called
+ * by whoever called the engine. If there are several engines, it is the one whose code is pointed to by what was passed,
+ * or from the stack. */
+static int visit_definer(struct dl_phdr_info *info, size_t size, void *data)
 {
     struct search *s = data;
-    struct object o = object_of(info, 0);
+    struct object o = object_of(info, s->caller);
     (void)size;
-    if (!o.dynamic || is_own(&o) || !real_of(o.bias, o.dynamic, function_name[s->wanted]))
+    bool may_be = o.dynamic && !is_own(&o) && (s->caller == 0 || o.has_code);
+    if (!may_be || !real_of(o.bias, o.dynamic, function_name[s->wanted]))
         return 0;
-    s->root = o;
-    return 1;
+    if (s->definers++ == 0 || o.has_code)
+        s->root = o;
+    return o.has_code;
+}
+
+static bool search_definer(struct search *s, const void *words)
+{
+    uintptr_t word[WORDS];
+    bool found = false;
+    if (!sys_read_memory(words, word, sizeof word))
+        return false;
+    for (unsigned i = 0; i < WORDS && !found; i++) {
+        s->caller = word[i];
+        found = word[i] > 4096 && dl_iterate_phdr(visit_definer, s);
+    }
+    return found;
+}
+
+static void search_elsewhere(struct search *s)
+{
+    s->caller = 0;
+    dl_iterate_phdr(visit_definer, s);
+    if (s->definers > 1 && !search_definer(s, s->handle))
+        search_definer(s, s->stack);
+    if (s->definers > 0)
+        search_scope(s, &s->root);
 }
 
 /* The lock is recursive: with it held all the way, nothing that is looked at can be unloaded. */
@@ -183,8 +215,9 @@ static int search_all(struct dl_phdr_info *info, size_t size, void *data)
     dl_iterate_phdr(visit_start, s);
     if (s->root.dynamic)
         search_scope(s, &s->root);
-    if (!s->f.function[s->wanted] && dl_iterate_phdr(visit_any, s))
-        search_scope(s, &s->root);
+    s->is_lasting = s->f.function[s->wanted] != NULL;
+    if (!s->is_lasting)
+        search_elsewhere(s);
     return 1;
 }
 
@@ -213,26 +246,30 @@ static uint64_t *site_of(const void *caller)
     return &engines.site[(uint64_t)(uintptr_t)caller * 0x9e3779b97f4a7c15ull >> (64 - SITES_BITS)];
 }
 
-static __attribute__((noinline)) const struct engine *find(const void *caller, size_t wanted)
+static __attribute__((noinline)) const struct engine *find(const void *caller, size_t wanted, const void *handle)
 {
     static __thread union functions unplaced;
-    struct search s = { .caller = (uintptr_t)caller, .wanted = wanted / sizeof(void *) };
+    struct search s = { .caller = (uintptr_t)caller,
+                        .wanted = wanted / sizeof(void *),
+                        .handle = handle,
+                        .stack = __builtin_frame_address(0) };
     dl_iterate_phdr(search_all, &s);
     uint32_t place = place_of(&s.f);
     if (place == ENGINES) {
         unplaced = s.f;
         return &unplaced.engine;
     }
-    __atomic_store_n(site_of(caller), (uint64_t)(uintptr_t)caller << 8 | place, __ATOMIC_RELEASE);
+    if (s.is_lasting)
+        __atomic_store_n(site_of(caller), (uint64_t)(uintptr_t)caller << 8 | place, __ATOMIC_RELEASE);
     return &engines.found[place].engine;
 }
 
-const struct engine *engine_of(const void *caller, size_t wanted)
+const struct engine *engine_of(const void *caller, size_t wanted, const void *handle)
 {
     uint64_t site = __atomic_load_n(site_of(caller), __ATOMIC_ACQUIRE);
     if (likely(site >> 8 == (uintptr_t)caller))
         return &engines.found[site & 0xff].engine;
-    return find(caller, wanted);
+    return find(caller, wanted, handle);
 }
 
 void engine_forget(void)

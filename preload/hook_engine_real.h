@@ -34,10 +34,10 @@ struct engine {
 
 /*
  * The functions for the code that will be returned to at `caller`; `wanted` is the offset in struct engine of the one
- * that it called. Valid until the calling thread asks again. A call site's first call takes the loader's lock on its
- * list of objects, which nobody holds for long; later ones take no lock.
+ * that it called, `handle` what it passed first. Valid until the calling thread asks again. A call site's first call
+ * takes the loader's lock on its list of objects, which nobody holds for long; later ones take no lock.
  */
-const struct engine *engine_of(const void *caller, size_t wanted);
+const struct engine *engine_of(const void *caller, size_t wanted, const void *handle);
 
 /* After a dlclose: other code may come to lie where call sites were. */
 void engine_forget(void);

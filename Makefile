@@ -184,13 +184,16 @@ FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -std=gnu11 -D_GNU_SOURCE -g -O1 -Iinclude -Ianalyzer -Itests -DMEMTAP_VERSION='"$(VERSION)"' \
                 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard analyzer/base/*.c analyzer/trace/*.c analyzer/heap/*.c)
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(wildcard $(addprefix analyzer/,base/*.c trace/*.c heap/*.c residency/*.c))
 	@echo "  FUZZ    $@"
 	@mkdir -p $(@D)
 	$(Q)clang $(FUZZ_FLAGS) $^ -lzstd -o $@
 
 .PHONY: fuzz
-fuzz: build/fuzz/fuzz_trace ## fuzz the readers for FUZZ_SECONDS each, under ASan and UBSan
+fuzz: build/fuzz/fuzz_trace build/fuzz/fuzz_residency ## fuzz the readers for FUZZ_SECONDS each, under ASan and UBSan
 	@mkdir -p build/fuzz/corpus-trace
 	build/fuzz/fuzz_trace -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
 		build/fuzz/corpus-trace tests/fuzz/corpus-trace
+	@mkdir -p build/fuzz/corpus-residency
+	build/fuzz/fuzz_residency -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+		build/fuzz/corpus-residency tests/fuzz/corpus-residency

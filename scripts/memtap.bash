@@ -17,7 +17,7 @@ _memtap() {
     report) options='--at --by --top --pid --json --rules --quiet --verbose' ;;
     leaks) options='--json --top --rules --quiet' ;;
     ls) options='--all --quiet' ;;
-    dump) options='--live' ;;
+    dump) options='--live --pages' ;;
     pack) options='--output' ;;
     help) options=$verbs ;;
     doctor) mapfile -t COMPREPLY < <(compgen -c -- "$word"); return ;;

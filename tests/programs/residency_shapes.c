@@ -5,6 +5,7 @@
  *      grow        64 more pages of the range "growing" are touched
  *      mark        memtap_mark("told")
  *      exec        becomes the same program anew
+ *      settle      nothing
  */
 #include <fcntl.h>
 #include <memtap/memtap.h>

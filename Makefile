@@ -188,8 +188,9 @@ FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -std=gnu11 -D_GNU_SOURCE -g -O1 -Iinclude -Ianalyzer -Itests -DMEMTAP_VERSION='"$(VERSION)"' \
                 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 
-FUZZ_TARGETS := trace gguf safetensors torch
+FUZZ_TARGETS := trace residency gguf safetensors torch
 build/fuzz/fuzz_trace: $(wildcard analyzer/base/*.c analyzer/trace/*.c analyzer/heap/*.c)
+build/fuzz/fuzz_residency: $(wildcard analyzer/base/*.c analyzer/residency/*.c)
 build/fuzz/fuzz_gguf build/fuzz/fuzz_safetensors build/fuzz/fuzz_torch: $(wildcard analyzer/base/*.c analyzer/model/*.c)
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c
@@ -202,8 +203,8 @@ build/fuzz/seeds-%: tests/support/models.py scripts/make-gguf
 	$(Q)python3 tests/support/models.py build/fuzz
 	@touch $@
 
-build/fuzz/seeds-trace: tests/fuzz/corpus-trace
-	@mkdir -p $@ && cp tests/fuzz/corpus-trace/* $@ && touch $@
+build/fuzz/seeds-trace build/fuzz/seeds-residency: build/fuzz/seeds-%: tests/fuzz/corpus-%
+	@mkdir -p $@ && cp tests/fuzz/corpus-$*/* $@ && touch $@
 
 .PHONY: fuzz $(addprefix fuzz-,$(FUZZ_TARGETS))
 fuzz: $(addprefix fuzz-,$(FUZZ_TARGETS)) ## fuzz the readers for FUZZ_SECONDS each, under ASan and UBSan

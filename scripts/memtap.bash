@@ -19,7 +19,7 @@ _memtap() {
     leaks) options='--json --top --rules --quiet' ;;
     model) options='--mmproj --ctx --parallel --kv-type --batch --json' ;;
     ls) options='--all --quiet' ;;
-    dump) options='--live' ;;
+    dump) options='--live --pages' ;;
     pack) options='--output' ;;
     help) options=$verbs ;;
     doctor) mapfile -t COMPREPLY < <(compgen -c -- "$word"); return ;;

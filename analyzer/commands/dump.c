@@ -118,17 +118,87 @@ static void dump_live(const struct session *s)
     heap_free_all(heap, s->count);
 }
 
+/* --- resident pages ---------------------------------------------------------------------------------------------- */
+
+static const char *const kind_name[RESIDENCY_KINDS] = { "anon", "file", "shmem", "swapped", "hugetlb" };
+
+static void print_resident(const struct residency_bytes *bytes)
+{
+    for (int kind = 0; kind < RESIDENCY_KINDS; kind++)
+        if (bytes->of[kind])
+            printf(" %s=%" PRIu64, kind_name[kind], bytes->of[kind]);
+    if (bytes->huge)
+        printf(" huge=%" PRIu64, bytes->huge);
+}
+
+/* Paths may hold anything. */
+static void print_path(const char *path)
+{
+    putchar('"');
+    for (; *path; path++)
+        if ((unsigned char)*path < ' ' || *path == '"' || *path == 127)
+            printf("\\x%02x", (unsigned char)*path);
+        else
+            putchar(*path);
+    putchar('"');
+}
+
+static void print_snapshot(const struct trace *t, const struct residency_snapshot *s)
+{
+    static const char *const method_name[] = { "scan", "pagemap", "smaps", "status" };
+    const struct residency_totals *sum = &s->totals;
+    uint64_t start = trace_mono_ns(t, 0);
+    printf("%" PRIu64 " snapshot by=%s took=%" PRIu64 " rss=%" PRIu64 " rss_anon=%" PRIu64 " rss_file=%" PRIu64
+           " rss_shmem=%" PRIu64 " swap=%" PRIu64,
+           s->mono_ns > start ? s->mono_ns - start : 0, method_name[s->method], s->cost_ns, sum->rss, sum->rss_anon,
+           sum->rss_file, sum->rss_shmem, sum->swap);
+    if (sum->has_oom_kills)
+        printf(" oom_kills=%" PRIu64, sum->oom_kills);
+    print_resident(&s->found);
+    putchar('\n');
+    for (uint32_t i = 0; i < s->vmas; i++) {
+        const struct residency_vma *v = &s->vma[i];
+        printf("vma 0x%" PRIx64 " %" PRIu64 " prot=%u%s%s ", v->start, v->end - v->start, v->prot,
+               v->shared ? " shared" : "", v->deleted ? " deleted" : "");
+        print_path(v->path);
+        print_resident(&v->resident);
+        putchar('\n');
+    }
+    for (uint32_t i = 0; i < s->runs; i++)
+        printf("run 0x%" PRIx64 " %" PRIu64 " %s%s\n", s->run[i].start, s->run[i].end - s->run[i].start,
+               kind_name[s->run[i].kind], s->run[i].huge ? " huge" : "");
+}
+
+static void dump_pages(const struct trace *t)
+{
+    struct residency *r = command_residency(t);
+    uint32_t count = r ? residency_count(r) : 0;
+    printf("# %s: pid %u, %u snapshot%s\n", trace_path(t), trace_info(t)->pid, count, count == 1 ? "" : "s");
+    for (uint32_t i = 0; i < count; i++) {
+        struct residency_snapshot *s = residency_load(r, i);
+        if (s)
+            print_snapshot(t, s);
+        else
+            printf("# snapshot %u cannot be decoded\n", i);
+        residency_free(s);
+    }
+    residency_close(r);
+}
+
 int command_dump(int argc, char **argv)
 {
-    static const struct option options[] = { { "live", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 } };
+    static const struct option options[] = { { "live", no_argument, NULL, 'l' },
+                                             { "pages", no_argument, NULL, 'p' },
+                                             { NULL, 0, NULL, 0 } };
     struct session s;
     struct error e;
-    bool live = false;
+    bool live = false, pages = false;
     int answer;
     while ((answer = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        if (answer != 'l')
+        if (answer != 'l' && answer != 'p')
             return command_bad_option("dump", answer, argv);
-        live = true;
+        live |= answer == 'l';
+        pages |= answer == 'p';
     }
     if (optind + 1 != argc)
         return command_misused("dump", "dump wants one trace or session");
@@ -136,7 +206,9 @@ int command_dump(int argc, char **argv)
         return command_fail(&e);
     if (live)
         dump_live(&s);
-    for (uint32_t i = 0; i < s.count && !live; i++)
+    for (uint32_t i = 0; i < s.count && pages; i++)
+        dump_pages(s.trace[i]);
+    for (uint32_t i = 0; i < s.count && !live && !pages; i++)
         dump_trace(s.trace[i]);
     session_close(&s);
     return command_finish(EXIT_FINE);

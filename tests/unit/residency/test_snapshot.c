@@ -254,6 +254,46 @@ static void a_process_that_is_not_there_gives_a_sentence(void **state)
     assert_string_equal(e.text, "there is no process 1073741822");
 }
 
+/* Transparent huge pages may be switched off; then there is nothing to see. */
+static void huge_pages_are_told_apart(void **state)
+{
+    const size_t huge = 2 << 20;
+    struct error e;
+    (void)state;
+    uint8_t *p = mmap(NULL, 4 * huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(p != MAP_FAILED);
+    uint8_t *aligned = (uint8_t *)(((uintptr_t)p + huge - 1) & ~(uintptr_t)(huge - 1));
+    madvise(p, 4 * huge, MADV_HUGEPAGE);
+    touch(aligned, 0, (int)(huge / page), 1);
+    look(aligned + huge, (int)(huge / page));
+    struct residency_snapshot *s = residency_take(getpid(), &e);
+    assert_non_null(s);
+    struct residency_bytes b = residency_of(s, (uintptr_t)aligned, (uintptr_t)aligned + huge);
+    assert_int_equal(b.anon, huge);
+    assert_true(b.huge == huge || b.huge == 0);
+    b = residency_of(s, (uintptr_t)aligned + huge, (uintptr_t)aligned + 2 * huge);
+    assert_int_equal(b.anon, 0); /* the huge zero page */
+    residency_free(s);
+    munmap(p, 4 * huge);
+}
+
+static void runs_join_and_have_a_bound(void **state)
+{
+    struct builder b = { .s = calloc(1, sizeof *b.s) };
+    (void)state;
+    assert_true(builder_run(&b, 0, page, RESIDENCY_ANON, false));
+    assert_true(builder_run(&b, page, 2 * page, RESIDENCY_ANON, false));
+    assert_int_equal(b.s->runs, 1);
+    for (uint64_t i = 1; i < MOST_RUNS; i++)
+        assert_true(builder_run(&b, 3 * i * page, (3 * i + 1) * page, RESIDENCY_FILE, false));
+    assert_int_equal(b.s->runs, MOST_RUNS);
+    assert_false(builder_run(&b, (uint64_t)1 << 40, ((uint64_t)1 << 40) + page, RESIDENCY_FILE, false));
+    builder_finish(&b);
+    assert_int_equal(b.s->found.anon, 2 * page);
+    assert_int_equal(residency_of(b.s, 0, (uint64_t)1 << 50).file, (uint64_t)(MOST_RUNS - 1) * page);
+    residency_free(b.s);
+}
+
 static struct residency *reopen(void)
 {
     char path[sizeof trace + 8];
@@ -348,6 +388,8 @@ int main(void)
         cmocka_unit_test(a_process_that_is_not_there_gives_a_sentence),
         cmocka_unit_test(what_is_kept_comes_back),
         cmocka_unit_test(damage_leaves_the_others),
+        cmocka_unit_test(huge_pages_are_told_apart),
+        cmocka_unit_test(runs_join_and_have_a_bound),
         cmocka_unit_test(names_follow_the_trace),
     };
     setenv("CMOCKA_MESSAGE_OUTPUT", "TAP", 1);

@@ -16,26 +16,32 @@ static void add_frames(struct symbol_stack *stack, struct symbol_frames found)
     }
 }
 
-static bool is_taps(const struct symbol_frames *found)
+static bool starts_with(const char *text, const char *start)
 {
-    return found->count && strncmp(symbols_base_name(found->frame->module), "libmemtap", 9) == 0;
+    return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* Whether a function of the tap stands for one of an allocator, which asks for memory of its own behind it. */
-static bool is_allocators(const char *function)
+/*
+ * The tap stands between the program and three kinds of functions. Those that allocate keep their blocks in memory that
+ * they ask for themselves; what all others ask for is the program's.
+ */
+static bool is_of_allocator(const char *function)
 {
-    static const char *const others[] = { "free",        "cfree",   "free_sized", "free_aligned_sized",
-                                          "malloc_trim", "dallocx", "sdallocx" };
-    for (uint32_t call = RECORD_CALL_MALLOC; function && call <= RECORD_CALL_XALLOCX; call++)
-        if (strcmp(function, trace_call_name(call)) == 0)
-            return true;
-    for (unsigned i = 0; function && i < sizeof others / sizeof *others; i++)
-        if (strcmp(function, others[i]) == 0)
-            return true;
-    return !function;
+    static const char *const others[] = { "ggml_", "llama_", "fopen", "fread", "open", "dlclose", "fork" };
+    if (!function)
+        return true;
+    function += starts_with(function, "hook_") ? strlen("hook_") : 0;
+    for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
+        if (starts_with(function, others[i]))
+            return false;
+    return true;
 }
 
-/* The frames of the tap between an engine and itself tell nothing, and are left out. */
+static bool is_of_tap(struct symbol_frames found)
+{
+    return found.count && starts_with(symbols_base_name(found.frame->module), "libmemtap");
+}
+
 void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, struct symbol_stack *stack)
 {
     bool exact = false;
@@ -49,9 +55,9 @@ void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, stru
         }
         struct symbol_frames found = symbols_node(s, t, node, exact);
         exact = found.signal;
-        if (is_taps(&found) && !is_allocators(found.frame->function))
+        if (is_of_tap(found) && !is_of_allocator(found.frame[found.count - 1].function))
             continue;
-        stack->own |= is_taps(&found);
+        stack->own |= is_of_tap(found);
         add_frames(stack, found);
     }
 }

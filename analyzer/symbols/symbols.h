@@ -42,7 +42,7 @@ struct symbol_stack {
     const struct symbol_frame **frame;
     uint32_t count, room;
     const char *tag; /* the component that memtap_push gave, or NULL */
-    bool own;        /* the tap is on the stack: an allocator behind it asked for memory */
+    bool own;        /* an allocator behind the tap asked for memory */
 };
 
 void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, struct symbol_stack *stack);

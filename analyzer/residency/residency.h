@@ -96,7 +96,7 @@ struct residency_snapshot {
 
 /*
  * Takes a snapshot. NULL if the process is gone or may not be looked into; `e` says which. Takes about 0.5 ms,
- * and 11 ms per GiB of small pages; the process runs on, at worst its mmap waits for a piece of the walk (0.7 ms).
+ * and 11 ms for each GiB of small pages; the process runs on, at worst its mmap waits for a piece of the walk (0.7 ms).
  */
 struct residency_snapshot *residency_take(pid_t pid, struct error *e);
 void residency_free(struct residency_snapshot *s); /* NULL is fine */
@@ -142,7 +142,7 @@ struct residency_watch *residency_watch_new(void);
 /*
  * To be called often for each live process; `number` names it, small and the same each time. `trace` is the path of its
  * trace, `marks` how many marks it has had. Takes a snapshot and keeps it if it is time to, or at the next call that can
- * afford it: those at intervals cost less than 0.5 % of the time since residency_watch_new, those at marks 5 %.
+ * afford it: those at intervals take less than 0.5 % of the time of one processor, those at marks less than 5 %.
  */
 void residency_watch_step(struct residency_watch *w, uint32_t number, pid_t pid, const char *trace, uint32_t marks);
 void residency_watch_free(struct residency_watch *w);

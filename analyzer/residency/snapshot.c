@@ -29,10 +29,12 @@ struct residency_vma *builder_vma(struct builder *b, const char *name, size_t si
 bool builder_run(struct builder *b, uint64_t start, uint64_t end, enum residency_kind kind, bool huge)
 {
     struct residency_snapshot *s = b->s;
-    struct residency_run *last = s->runs ? &s->run[s->runs - 1] : NULL;
-    if (last && last->end == start && last->kind == kind && last->huge == huge) {
-        last->end = end;
-        return true;
+    if (s->runs) {
+        struct residency_run *last = &s->run[s->runs - 1];
+        if (last->end == start && last->kind == kind && last->huge == huge) {
+            last->end = end;
+            return true;
+        }
     }
     if (s->runs >= MOST_RUNS)
         return false;

@@ -11,7 +11,7 @@
 #define SPARSE_MARKS 500 /* the same for those at marks */
 #define MOST_FAILURES 3
 
-/* Why snapshots are taken, and what they may cost: one part of `share` of the time, and `advance` before it is earned,
+/* Why snapshots are taken, and what they may cost: processor time, one part of `share` of the time, and `advance` before it is earned,
  * so that programs that run shortly have some too. */
 enum reason { AT_INTERVAL, AT_MARK, REASONS };
 static const struct {
@@ -29,17 +29,17 @@ struct residency_watch {
     uint32_t count;
 };
 
-static uint64_t monotonic_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
 }
 
 struct residency_watch *residency_watch_new(void)
 {
     struct residency_watch *w = memory_take(sizeof *w);
-    w->started_ns = monotonic_ns();
+    w->started_ns = clock_ns(CLOCK_MONOTONIC);
     return w;
 }
 
@@ -74,12 +74,12 @@ static bool is_of(const struct residency_snapshot *s, const char *trace)
 static void take(struct residency_watch *w, struct watched *p, enum reason reason, pid_t pid, const char *trace)
 {
     struct error e;
-    uint64_t begun = monotonic_ns();
+    uint64_t begun = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     struct residency_snapshot *s = residency_take(pid, &e);
     bool kept = s && is_of(s, trace) && residency_keep(trace, s, &e);
     residency_free(s);
     p->failures = kept ? 0 : p->failures + 1;
-    w->spent_ns[reason] += monotonic_ns() - begun;
+    w->spent_ns[reason] += clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun;
 }
 
 static bool affords(const struct residency_watch *w, enum reason reason, uint64_t now)
@@ -89,7 +89,7 @@ static bool affords(const struct residency_watch *w, enum reason reason, uint64_
 
 void residency_watch_step(struct residency_watch *w, uint32_t number, pid_t pid, const char *trace, uint32_t marks)
 {
-    uint64_t now = monotonic_ns();
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
     if (number >= w->count) {
         w->process = memory_resize(w->process, (number + 1) * sizeof *w->process);
         for (; w->count <= number; w->count++)

@@ -117,8 +117,9 @@ static bool open_folder(struct model *m, const char *path, struct error *e)
 {
     static const char *const names[] = { "model.safetensors.index.json", "model.safetensors", "pytorch_model.bin" };
     for (int i = 0; i < 3; i++) {
-        char *inside = memory_take(strlen(path) + 64);
-        sprintf(inside, "%s/%s", path, names[i]);
+        size_t room = strlen(path) + 64;
+        char *inside = memory_take(room);
+        snprintf(inside, room, "%s/%s", path, names[i]);
         bool there = access(inside, F_OK) == 0, fine = false;
         if (there)
             fine = i == 0   ? safetensors_read_index(m, inside, e)

@@ -19,7 +19,7 @@ struct piece {
     size_t size;
 };
 
-/* What a pattern's {N} stood for; empty if it has none. */
+/* Whether a pattern is for a name; *number becomes what its first {N} stood for, empty if it has none. */
 static bool match(struct piece pattern, const char *name, struct piece *number)
 {
     const char *p = pattern.text, *end = p + pattern.size, *star = NULL, *resume = NULL;
@@ -34,7 +34,8 @@ static bool match(struct piece pattern, const char *name, struct piece *number)
         }
         if (end - p >= 3 && memcmp(p, "{N}", 3) == 0 && isdigit((unsigned char)*name)) {
             size_t digits = strspn(name, "0123456789");
-            *number = (struct piece){ name, digits };
+            if (!number->size) /* of several the first is the layer */
+                *number = (struct piece){ name, digits };
             name += digits;
             p += 3;
             continue;

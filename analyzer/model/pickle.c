@@ -15,7 +15,6 @@
 
 #define OBJECTS_MAX (4u << 20)
 #define NAMES_DEEP 16
-#define VISITS_MAX (4u << 20) /* a dictionary may hold itself, and another twice, and that again */
 
 enum kind { OPAQUE, MARK, NUMBER, TEXT, CLASS, TUPLE, DICT, PERSISTENT, TENSOR };
 
@@ -440,7 +439,7 @@ static bool walk(struct machine *p, uint32_t number, const char *prefix, int dee
     const struct object *o = &p->object[number];
     if (deep > NAMES_DEEP)
         return true;
-    if (++p->visits > VISITS_MAX)
+    if (++p->visits > 1000 + 4ull * p->objects) /* a dictionary may hold itself, and another twice, and that again */
         return stop(p, "its dictionaries hold each other without end");
     if (o->kind == TENSOR)
         return describe(p, o, prefix);

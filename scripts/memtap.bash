@@ -7,7 +7,7 @@ _memtap() {
         return
     fi
     case ${COMP_WORDS[COMP_CWORD - 1]} in
-    --by) mapfile -t COMPREPLY < <(compgen -W 'component site module thread' -- "$word"); return ;;
+    --by) mapfile -t COMPREPLY < <(compgen -W 'component site module thread time' -- "$word"); return ;;
     --at) mapfile -t COMPREPLY < <(compgen -W 'end peak' -- "$word"); return ;;
     --kv-type) mapfile -t COMPREPLY < <(compgen -W 'f16 q8_0 q4_0 f32 bf16' -- "$word"); return ;;
     --allocator) mapfile -t COMPREPLY < <(compgen -W 'glibc jemalloc' -- "$word"); return ;;

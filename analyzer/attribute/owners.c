@@ -26,7 +26,7 @@ struct owner *owners_add(struct finder *f, uint64_t start, uint64_t end)
 /* --- places: what the program asked for -------------------------------------------------------------------------- */
 
 struct place {
-    uint64_t start, end;
+    uint64_t start, end, time;
     uint32_t site, tag;
     uint32_t mapping; /* number in the heap, or HEAP_NO_SITE for a block */
     bool reserved;    /* address space only; mprotect may have made memory of it */
@@ -45,7 +45,7 @@ static void add_place(struct places *p, const struct place *place)
 
 static void add_block(void *places, uint64_t address, const struct heap_block *b)
 {
-    add_place(places, &(struct place){ address, address + b->size, b->site, b->tag, HEAP_NO_SITE, false });
+    add_place(places, &(struct place){ address, address + b->size, b->time, b->site, b->tag, HEAP_NO_SITE, false });
 }
 
 /* A mapping goes before the blocks that lie in it. */
@@ -63,7 +63,7 @@ static struct places collect_places(const struct heap *h)
     heap_each_block(h, add_block, &p);
     for (uint32_t i = 0; i < heap_mapping_count(h); i++) {
         const struct heap_mapping *m = heap_mapping(h, i);
-        add_place(&p, &(struct place){ m->start, m->end, m->site, m->tag, i, m->prot == 0 });
+        add_place(&p, &(struct place){ m->start, m->end, m->time, m->site, m->tag, i, m->prot == 0 });
     }
     array_sort(p.place, p.count, sizeof *p.place, by_start);
     return p;
@@ -94,6 +94,7 @@ static struct owner *own_by_site(struct finder *f, const struct place *p, uint64
     o->component = a->component;
     o->how = a->how;
     o->evidence = a->evidence;
+    o->time = p->time;
     o->site = p->site;
     o->allocated = !p->reserved;
     return o;
@@ -163,7 +164,7 @@ static void own_range(struct finder *f, const struct place *p, uint64_t start, u
             own_plain(f, p, start, end);
             return;
         }
-        struct owner o = { .site = p->site, .file = "", .allocated = !p->reserved };
+        struct owner o = { .time = p->time, .site = p->site, .file = "", .allocated = !p->reserved };
         if (!tensors_own(f, i, &o))
             continue;
         if (c->start > start)

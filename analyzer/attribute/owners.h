@@ -23,6 +23,7 @@ struct owner {
     enum evidence evidence;
     bool allocated;            /* the program asked for it; else it is only there, as what is left of a mapping */
     bool first;                /* begins a block or a mapping */
+    uint64_t time;             /* when it was asked for; 0: it was not */
     uint32_t site;             /* of the heap, or HEAP_NO_SITE */
     const char *tensor, *type; /* name and type of the tensor that lies there; "" if none is known */
     const char *buffer;        /* type of the engine's buffer ("CPU_REPACK"); "" if none is known */

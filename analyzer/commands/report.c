@@ -34,7 +34,7 @@ static void read_at(struct report_options *o, const char *at)
 
 static bool read_by(struct report_options *o, const char *by)
 {
-    static const char *const names[] = { "component", "site", "module", "thread" };
+    static const char *const names[] = { "component", "site", "module", "thread", "time" };
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(by, names[i]) == 0) {
             o->style.by = (enum report_by)i;
@@ -60,7 +60,7 @@ static int read_options(struct report_options *o, int argc, char **argv)
             break;
         case 'b':
             if (!read_by(o, optarg))
-                return command_misused("report", "--by wants component, site, module or thread, not %s", optarg);
+                return command_misused("report", "--by wants component, site, module, thread or time, not %s", optarg);
             break;
         case 'n':
             if (!command_number(optarg, &o->style.top))

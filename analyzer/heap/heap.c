@@ -32,6 +32,8 @@ static void apply_failed(struct heap *h, const struct record_alloc_failed *r)
     uint32_t site = sites_find(h, r->node, r->call, r->call >= RECORD_CALL_MMAP); /* may move h->site */
     h->site[site].failed++;
     h->totals.failed_allocs++;
+    h->has_failure = true;
+    h->failure = (struct heap_failure){ .time = r->time, .event = h->events, .size = r->size, .site = site };
 }
 
 static uint64_t page_up(uint64_t size)
@@ -119,12 +121,14 @@ static void apply_mark(struct heap *h, const struct record *r)
     struct heap_mark *m = &h->mark[h->marks++];
     *m = (struct heap_mark){ .time = r->mark.time, .name = memory_copy((const char *)r->text, r->text_size) };
     memcpy(&m->value, &r->mark.value, sizeof m->value);
+    timeline_mark(h, m->time);
 }
 
 static void apply_request_end(struct heap *h, const struct record_request_end *r)
 {
     array_room(h->request, h->requests, h->request_room);
     h->request[h->requests++] = (struct heap_request){ .time = r->time, .id = r->id, .units = r->units };
+    timeline_request(h, r->time);
 }
 
 static void apply_sample(struct heap *h, const struct record_sample *r)
@@ -315,6 +319,7 @@ static void heap_free(struct heap *h)
     for (uint32_t i = 0; i < h->marks; i++)
         free(h->mark[i].name);
     contents_free(h);
+    timeline_free(h);
     kh_destroy(blocks, h->blocks);
     kh_destroy(numbers, h->early);
     kh_destroy(numbers, h->displaced);
@@ -419,6 +424,11 @@ uint32_t heap_stack_count(const struct heap *h)
 uint64_t heap_stack(const struct heap *h, uint32_t i)
 {
     return h->stack[i];
+}
+
+const struct heap_failure *heap_last_failure(const struct heap *h)
+{
+    return h->has_failure ? &h->failure : NULL;
 }
 
 const struct heap_sample *heap_last_sample(const struct heap *h)

@@ -98,6 +98,22 @@ struct heap_request {
     uint64_t id, units;
 };
 
+/* What every site held at some moment: the start, a mark, the end of a request. */
+struct heap_moment {
+    uint64_t time;
+    const char *mark; /* name of the mark; NULL: `request` ended, or it is neither */
+    uint64_t request; /* its number from 1 on; 0: none */
+    uint64_t live_bytes, mapped_bytes;
+    const uint64_t *site; /* live bytes of the first `sites` sites */
+    uint32_t sites;
+};
+
+/* A heap call that failed. */
+struct heap_failure {
+    uint64_t time, event, size;
+    uint32_t site;
+};
+
 /* Where replay stops. */
 struct heap_until {
     enum { HEAP_UNTIL_END, HEAP_UNTIL_EVENT, HEAP_UNTIL_MARK, HEAP_UNTIL_REQUEST, HEAP_UNTIL_MONO } what;
@@ -134,6 +150,10 @@ uint32_t heap_mapping_count(const struct heap *h);
 const struct heap_mapping *heap_mapping(const struct heap *h, uint32_t i);
 uint32_t heap_mark_count(const struct heap *h);
 const struct heap_mark *heap_mark(const struct heap *h, uint32_t i);
+/* In the order of time; of very many requests some are left out. */
+uint32_t heap_moment_count(const struct heap *h);
+struct heap_moment heap_moment(const struct heap *h, uint32_t i);
+const struct heap_failure *heap_last_failure(const struct heap *h); /* NULL if there is none */
 uint32_t heap_request_count(const struct heap *h);
 const struct heap_request *heap_request(const struct heap *h, uint32_t i);
 const struct heap_sample *heap_last_sample(const struct heap *h); /* NULL if there is none */

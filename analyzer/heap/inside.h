@@ -27,6 +27,12 @@ struct heap_given {
     uint64_t time, blocks, bytes;
 };
 
+/* A moment as it is kept, with the array that belongs to it. */
+struct heap_kept_moment {
+    struct heap_moment moment;
+    uint64_t *bytes;
+};
+
 /* A piece of address space that the thread's mremap is moving. */
 struct heap_moving {
     uint32_t tid;
@@ -89,6 +95,11 @@ struct heap {
     uint32_t requests, request_room;
     struct heap_sample sample;
     bool has_sample;
+    struct heap_kept_moment *moment;
+    uint32_t moments, moment_room;
+    uint32_t moment_stride; /* of so many requests one is kept */
+    struct heap_failure failure;
+    bool has_failure;
 
     struct heap_unknown *unknown;
     uint32_t unknowns, unknown_room;
@@ -129,6 +140,11 @@ void contents_buffer(struct heap *h, const struct record *r);
 void contents_buffer_free(struct heap *h, uint64_t id);
 void contents_forget(struct heap *h, uint64_t start, uint64_t end); /* what lay there is gone */
 void contents_free(struct heap *h);
+
+/* timeline.c */
+void timeline_mark(struct heap *h, uint64_t time);    /* the heap's last mark */
+void timeline_request(struct heap *h, uint64_t time); /* the heap's last request */
+void timeline_free(struct heap *h);
 
 /* inherit.c */
 void inherit_ask(struct heap *child, struct heap *parent);

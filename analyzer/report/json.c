@@ -64,14 +64,18 @@ static json_t *totals_json(const struct summary *s)
 
 static json_t *component_json(const struct summary_component *c, bool measured)
 {
-    json_t *evidence = json_object();
+    json_t *evidence = json_object(), *born = json_object();
+    for (int p = 0; p < PHASE_COUNT; p++)
+        if (c->born[p])
+            json_object_set_new(born, phase_name((enum phase)p), number(c->born[p]));
     for (int e = 0; e < EVIDENCE_COUNT; e++)
         if (c->evidence[e])
             json_object_set_new(evidence, evidence_name((enum evidence)e), number(c->evidence[e]));
-    return json_pack("{s:o s:s s:o s:o s:o s:o s:o s:o}", "path", text(c->path), "how", c->how, "model",
+    return json_pack("{s:o s:s s:o s:o s:o s:o s:o s:o s:o}", "path", text(c->path), "how", c->how, "model",
                      *c->model ? text(c->model) : json_null(), "allocated", number(c->allocated), "resident",
                      measured ? number(c->resident) : json_null(), "swapped",
-                     measured ? number(c->swapped) : json_null(), "blocks", number(c->blocks), "evidence", evidence);
+                     measured ? number(c->swapped) : json_null(), "blocks", number(c->blocks), "born", born, "evidence",
+                     evidence);
 }
 
 /* A tensor may lie in several ranges of owners, one behind the other. */
@@ -168,6 +172,25 @@ static json_t *histogram_json(const struct summary *s)
     return list;
 }
 
+/* Bytes that live, by component; what a component does not hold at a moment is left out. */
+static json_t *timeline_json(const struct summary *s)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < s->moments; i++) {
+        const struct summary_moment *m = &s->moment[i];
+        json_t *components = json_object();
+        for (uint32_t p = 0; p < m->parts; p++)
+            if (m->bytes[p] && strcmp(s->part[p], OWNER_MEMTAP) != 0)
+                json_object_set_new(components, s->part[p], number(m->bytes[p]));
+        json_array_append_new(
+            list, json_pack("{s:o s:o s:o s:o s:o s:o s:o}", "pid", number(s->process[m->process].info->pid), "time_ns",
+                            number(m->time_ns), "mark", m->mark ? text(m->mark) : json_null(), "request",
+                            m->request ? number(m->request) : json_null(), "live_bytes", number(m->live_bytes),
+                            "mapped_bytes", number(m->mapped_bytes), "components", components));
+    }
+    return json_pack("{s:s s:o}", "unit", "ns", "points", list);
+}
+
 bool report_json(const struct summary *s, const struct report_style *style, FILE *out)
 {
     json_t *processes = json_array(), *components = json_array(), *sites = json_array(), *tensors = json_array();
@@ -188,6 +211,7 @@ bool report_json(const struct summary *s, const struct report_style *style, FILE
                              "modules", groups_json(s->module, s->modules, style->top, false), "threads",
                              groups_json(s->thread, s->threads, style->top, true), "size_histogram", histogram_json(s));
     json_object_set_new(root, "tensors", tensors);
+    json_object_set_new(root, "timeline", timeline_json(s));
     bool fine = root && json_dumpf(root, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF;
     json_decref(root);
     return fine;

@@ -27,6 +27,10 @@ struct summary_process {
     int64_t pages_late_ns;         /* the snapshot was taken that long after the moment of the report */
 };
 
+/* When in the life of a model server memory was asked for. */
+enum phase { PHASE_LOAD, PHASE_WARM_UP, PHASE_SERVE, PHASE_COUNT };
+const char *phase_name(enum phase p); /* "load", "warm-up", "serve" */
+
 struct summary_component {
     const char *path, *how, *model;
     uint64_t allocated; /* live heap blocks and mappings */
@@ -34,6 +38,7 @@ struct summary_component {
     uint64_t swapped;
     uint64_t blocks;
     uint64_t evidence[EVIDENCE_COUNT]; /* allocated, by what decided */
+    uint64_t born[PHASE_COUNT];        /* allocated, by when it was asked for */
 };
 
 struct summary_site {
@@ -51,6 +56,17 @@ struct summary_group { /* a module or a thread */
     const char *name;
     uint32_t pid, tid; /* of a thread */
     uint64_t alloc_count, alloc_bytes, live_blocks, live_bytes;
+};
+
+/* What the parts of a process held at a mark, or when a request ended: by call stacks only, and as allocated. */
+struct summary_moment {
+    uint32_t process;
+    uint64_t time_ns; /* since the start of the session */
+    const char *mark; /* NULL: request number `request` ended */
+    uint64_t request;
+    uint64_t live_bytes, mapped_bytes;
+    uint64_t *bytes; /* of summary.part, by number */
+    uint32_t parts;
 };
 
 struct summary {
@@ -71,6 +87,10 @@ struct summary {
     uint32_t components, component_room;
     struct summary_site *site; /* by live bytes, largest first */
     uint32_t sites, site_room;
+    struct summary_moment *moment; /* in the order of time, process by process */
+    uint32_t moments, moment_room;
+    const char **part; /* components in the timeline */
+    uint32_t parts, part_room;
     struct summary_group *module, *thread; /* by live bytes, largest first */
     uint32_t modules, module_room, threads, thread_room;
 };
@@ -95,7 +115,7 @@ double summary_explained(const struct summary *s);
 /* How a process ended, or that it runs: "exit 3", "signal 9", "exec", "running", "unknown". */
 const char *report_end(const struct trace_info *info, char text[32]);
 
-enum report_by { REPORT_BY_COMPONENT, REPORT_BY_SITE, REPORT_BY_MODULE, REPORT_BY_THREAD };
+enum report_by { REPORT_BY_COMPONENT, REPORT_BY_SITE, REPORT_BY_MODULE, REPORT_BY_THREAD, REPORT_BY_TIME };
 
 struct report_style {
     enum report_by by;

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "report/report.h"
+#include "report/timeline.h"
 
 /* By path, how and model. */
 KHASH_MAP_INIT_STR(components, uint32_t)
@@ -139,7 +140,7 @@ static struct summary_component *find_component(struct builder *b, const struct 
     return &s->component[kh_value(b->index, k)];
 }
 
-static void add_owner(struct builder *b, const struct owner *o)
+static void add_owner(struct builder *b, const struct heap *h, const struct owner *o)
 {
     struct summary *s = b->s;
     if (strcmp(o->component, OWNER_MEMTAP) == 0) {
@@ -155,6 +156,7 @@ static void add_owner(struct builder *b, const struct owner *o)
     c->blocks += o->first;
     c->allocated += bytes;
     c->evidence[o->evidence] += o->allocated ? bytes : o->resident;
+    c->born[phase_of(h, o->time)] += bytes;
     c->resident += o->resident;
     c->swapped += o->swapped;
 }
@@ -231,9 +233,10 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
         add_to_module(s, &s->site[i]);
     }
     p->owners = owners_find(h, b->trace, b->site, pages, b->in->rules, b->in->tensors);
+    timeline_add(s, s->processes - 1, h, b->trace, b->site, trace_mono_ns(b->in->session->trace[0], 0));
     uint64_t nobody = s->unexplained;
     for (uint32_t i = 0; i < p->owners.count; i++)
-        add_owner(b, &p->owners.owner[i]);
+        add_owner(b, h, &p->owners.owner[i]);
     if (pages) {
         add_pages(s, p, pages, s->unexplained - nobody);
         p->pages_late_ns = (int64_t)(pages->mono_ns - trace_mono_ns(b->trace, heap_time(h)));
@@ -349,6 +352,7 @@ void summary_free(struct summary *s)
         owners_free(&s->process[i].owners);
         free(s->process[i].site_id);
     }
+    timeline_free(s);
     free(s->site);
     free(s->process);
     free(s->component);

@@ -9,6 +9,7 @@
 #include "report/report.h"
 #include "report/site.h"
 #include "report/table.h"
+#include "report/timeline.h"
 
 /* --- the header -------------------------------------------------------------------------------------------------- */
 
@@ -277,6 +278,9 @@ void report_text(const struct summary *s, const struct report_style *style, FILE
         break;
     case REPORT_BY_MODULE:
         print_groups(s->module, s->modules, false, style, out);
+        break;
+    case REPORT_BY_TIME:
+        timeline_print(s, style, out);
         break;
     case REPORT_BY_THREAD:
         print_groups(s->thread, s->threads, true, style, out);

@@ -16,9 +16,11 @@ struct frames {
     void *walked[FRAMES]; /* the stack being walked */
 };
 
-/* The code of the hooks that do not count as frames (hooks.h), as the linker says; NULL where there are none. */
-extern const char passing_start[] __asm__("__start_hooks_that_pass") __attribute__((weak, visibility("hidden")));
-extern const char passing_end[] __asm__("__stop_hooks_that_pass") __attribute__((weak, visibility("hidden")));
+/* The code of the hooks that do not count as frames (hooks.h), as the linker says; NULL where there are none. The compiler
+ * says of symbols that are weak and foreign not that they are hidden. */
+extern const char __start_hooks_that_pass[] __attribute__((weak));
+extern const char __stop_hooks_that_pass[] __attribute__((weak));
+__asm__(".hidden __start_hooks_that_pass, __stop_hooks_that_pass");
 
 static struct {
     const struct unwinder *unwinder; /* NULL: none */
@@ -42,7 +44,8 @@ static bool is_own(const void *pc)
 
 static bool is_passing(const void *pc)
 {
-    return (uintptr_t)pc - (uintptr_t)passing_start < (uintptr_t)passing_end - (uintptr_t)passing_start;
+    uintptr_t start = (uintptr_t)__start_hooks_that_pass, end = (uintptr_t)__stop_hooks_that_pass;
+    return (uintptr_t)pc - start < end - start;
 }
 
 static struct frames *frames_of(struct cursor *cursor)

@@ -16,11 +16,9 @@ struct frames {
     void *walked[FRAMES]; /* the stack being walked */
 };
 
-/* The code of the hooks that do not count as frames (hooks.h), as the linker says; NULL where there are none. The compiler
- * says of symbols that are weak and foreign not that they are hidden. */
+/* The code of the hooks that do not count as frames (hooks.h), as the linker says; NULL where there are none. */
 extern const char __start_hooks_that_pass[] __attribute__((weak));
 extern const char __stop_hooks_that_pass[] __attribute__((weak));
-__asm__(".hidden __start_hooks_that_pass, __stop_hooks_that_pass");
 
 static struct {
     const struct unwinder *unwinder; /* NULL: none */

@@ -17,7 +17,7 @@ COMMON   := -std=gnu11 -D_GNU_SOURCE -g $(OPTIMIZE) $(WARNINGS) -Iinclude -MMD -
 
 # The tap must not depend on anything of the target: initial-exec TLS, no stack protector calls, nothing but libc.
 TAP_FLAGS := $(COMMON) -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-stack-protector -U_FORTIFY_SOURCE
-TAP_LINK  := -shared -Wl,-z,now,-z,relro,-z,nodelete,--no-undefined,--hash-style=gnu,--build-id
+TAP_LINK  := -shared -Wl,--version-script=preload/exports.map,-z,now,-z,relro,-z,nodelete,--no-undefined,--hash-style=gnu,--build-id
 
 # The analyzer runs on jemalloc: many small blocks, freed in bulk.
 ANALYZER_LIBS  := -ldw -lelf -liberty -lzstd -ljansson -lm

@@ -9,7 +9,7 @@
 #include "abi_ggml.h"
 #include "hooks.h"
 
-#define HOOK(family, name, need) extern __typeof__(name) hook_##name __asm__(#name) EXPORTED;
+#define HOOK(family, name, need) extern __typeof__(name) hook_##name __asm__(#name) EXPORTED HOOK_PLACE_##family;
 #include "hooks_engine.def"
 #undef HOOK
 

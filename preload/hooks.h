@@ -25,7 +25,19 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-#define HOOK(family, name, need) extern __typeof__(name) hook_##name __asm__(#name) EXPORTED;
+/*
+ * Where a hook's code lies. What is allocated inside a real function of these families is the doing of who called it:
+ * the hook does not appear on such stacks (unwind.c). Inside an allocator it is the allocator's own, and must appear.
+ */
+#define HOOK_PASSES __attribute__((section("hooks_that_pass")))
+#define HOOK_PLACE_engine HOOK_PASSES
+#define HOOK_PLACE_file HOOK_PASSES
+#define HOOK_PLACE_heap
+#define HOOK_PLACE_jemalloc
+#define HOOK_PLACE_map
+#define HOOK_PLACE_process
+
+#define HOOK(family, name, need) extern __typeof__(name) hook_##name __asm__(#name) EXPORTED HOOK_PLACE_##family;
 #include HOOKS_DEF
 #undef HOOK
 

@@ -16,6 +16,10 @@ struct frames {
     void *walked[FRAMES]; /* the stack being walked */
 };
 
+/* The code of the hooks that do not count as frames (hooks.h), as the linker says; NULL where there are none. */
+extern const char __start_hooks_that_pass[] __attribute__((weak));
+extern const char __stop_hooks_that_pass[] __attribute__((weak));
+
 static struct {
     const struct unwinder *unwinder; /* NULL: none */
     uintptr_t own_start, own_end;
@@ -34,6 +38,12 @@ bool unwind_use(const struct unwinder *unwinder)
 static bool is_own(const void *pc)
 {
     return (uintptr_t)pc - chosen.own_start < chosen.own_end - chosen.own_start;
+}
+
+static bool is_passing(const void *pc)
+{
+    uintptr_t start = (uintptr_t)__start_hooks_that_pass, end = (uintptr_t)__stop_hooks_that_pass;
+    return (uintptr_t)pc - start < end - start;
 }
 
 static struct frames *frames_of(struct cursor *cursor)
@@ -73,8 +83,7 @@ static uint32_t intern(struct cursor *cursor, struct frames *f, void *const *pc,
         __builtin_memmove(f->node + count - common, f->node + f->count - common, common * sizeof *f->node);
     f->count = 0;
     for (unsigned i = count - common; i-- > 0;) {
-        node = node_of(cursor, node, (uintptr_t)pc[i]);
-        if (!node)
+        if (!is_passing(pc[i]) && !(node = node_of(cursor, node, (uintptr_t)pc[i])))
             return 0;
         f->node[i] = node;
     }

@@ -121,14 +121,14 @@ static void apply_mark(struct heap *h, const struct record *r)
     struct heap_mark *m = &h->mark[h->marks++];
     *m = (struct heap_mark){ .time = r->mark.time, .name = memory_copy((const char *)r->text, r->text_size) };
     memcpy(&m->value, &r->mark.value, sizeof m->value);
-    timeline_mark(h, m->time);
+    moments_mark(h, m->time);
 }
 
 static void apply_request_end(struct heap *h, const struct record_request_end *r)
 {
     array_room(h->request, h->requests, h->request_room);
     h->request[h->requests++] = (struct heap_request){ .time = r->time, .id = r->id, .units = r->units };
-    timeline_request(h, r->time);
+    moments_request(h, r->time);
 }
 
 static void apply_sample(struct heap *h, const struct record_sample *r)
@@ -319,7 +319,7 @@ static void heap_free(struct heap *h)
     for (uint32_t i = 0; i < h->marks; i++)
         free(h->mark[i].name);
     contents_free(h);
-    timeline_free(h);
+    moments_free(h);
     kh_destroy(blocks, h->blocks);
     kh_destroy(numbers, h->early);
     kh_destroy(numbers, h->displaced);

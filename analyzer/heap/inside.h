@@ -141,10 +141,10 @@ void contents_buffer_free(struct heap *h, uint64_t id);
 void contents_forget(struct heap *h, uint64_t start, uint64_t end); /* what lay there is gone */
 void contents_free(struct heap *h);
 
-/* timeline.c */
-void timeline_mark(struct heap *h, uint64_t time);    /* the heap's last mark */
-void timeline_request(struct heap *h, uint64_t time); /* the heap's last request */
-void timeline_free(struct heap *h);
+/* moments.c */
+void moments_mark(struct heap *h, uint64_t time);    /* the heap's last mark */
+void moments_request(struct heap *h, uint64_t time); /* the heap's last request */
+void moments_free(struct heap *h);
 
 /* inherit.c */
 void inherit_ask(struct heap *child, struct heap *parent);

@@ -1,4 +1,4 @@
-/* timeline.c: what the sites held at marks and at the ends of requests. See heap.h. */
+/* moments.c: what the sites held at marks and at the ends of requests. See heap.h. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,13 +35,13 @@ static void thin_out(struct heap *h)
     h->moments = kept;
 }
 
-void timeline_mark(struct heap *h, uint64_t time)
+void moments_mark(struct heap *h, uint64_t time)
 {
     if (h->moments < 2 * MOST_MOMENTS) /* a program that marks without end gets no longer a line */
         keep_moment(h, (struct heap_moment){ .time = time, .mark = h->mark[h->marks - 1].name });
 }
 
-void timeline_request(struct heap *h, uint64_t time)
+void moments_request(struct heap *h, uint64_t time)
 {
     if (!h->moment_stride)
         h->moment_stride = 1;
@@ -53,7 +53,7 @@ void timeline_request(struct heap *h, uint64_t time)
         keep_moment(h, (struct heap_moment){ .time = time, .request = h->requests });
 }
 
-void timeline_free(struct heap *h)
+void moments_free(struct heap *h)
 {
     for (uint32_t i = 0; i < h->moments; i++)
         free(h->moment[i].bytes);

@@ -281,6 +281,8 @@ static bool read_part(struct gguf *g, const char *path, struct error *e)
         fine = read_tensor(g) && header_fits(g);
     if (fine) {
         g->data = (g->s->at + g->alignment - 1) & ~(g->alignment - 1); /* a power of two, as was checked */
+        if (g->data > g->s->size)
+            g->data = g->s->size; /* a file without weights need not be padded */
         fine = place_tensors(g);
     }
     g->m->file[g->file].data = g->data;

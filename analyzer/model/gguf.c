@@ -119,7 +119,7 @@ static void note_key(struct gguf *g, const struct value *v)
     static const char *const keys[] = { "general.alignment", "split.no", "split.count", "split.tensors.count" };
     uint64_t *const places[] = { &g->alignment, &g->split_number, &g->split_count, &g->split_tensors };
     for (int i = 0; i < 4; i++)
-        if (strcmp(v->key, keys[i]) == 0 && !v->array && value_size(v->type)) {
+        if (strcmp(v->key, keys[i]) == 0 && !v->array && v->data && value_size(v->type)) {
             *places[i] = 0;
             for (uint32_t b = 0; b < value_size(v->type); b++)
                 *places[i] |= (uint64_t)v->data[b] << 8 * b;
@@ -224,7 +224,7 @@ static bool place_tensors(struct gguf *g)
         struct model_tensor *t = order[i];
         uint64_t room = g->s->size > g->data ? g->s->size - g->data : 0;
         uint64_t next = i + 1 < count && order[i + 1]->offset < room ? order[i + 1]->offset : room;
-        if (t->offset % g->alignment)
+        if (t->offset & (g->alignment - 1))
             fine = span_damaged(g->s, "%.100s begins at %" PRIu64 ", no multiple of the alignment %" PRIu64, t->name,
                                 t->offset, g->alignment);
         else if (t->offset > room || t->bytes > room - t->offset)
@@ -279,8 +279,12 @@ static bool read_part(struct gguf *g, const char *path, struct error *e)
         fine = span_damaged(g->s, "general.alignment is %" PRIu64 ", no power of two", g->alignment);
     for (uint64_t i = 0; fine && i < g->tensors; i++)
         fine = read_tensor(g) && header_fits(g);
-    g->data = fine ? (g->s->at + g->alignment - 1) / g->alignment * g->alignment : 0;
-    fine = fine && place_tensors(g);
+    if (fine) {
+        g->data = (g->s->at + g->alignment - 1) & ~(g->alignment - 1); /* a power of two, as was checked */
+        if (g->data > g->s->size)
+            g->data = g->s->size; /* a file without weights need not be padded */
+        fine = place_tensors(g);
+    }
     g->m->file[g->file].data = g->data;
     span_close(g->s);
     return fine;

@@ -97,7 +97,7 @@ static bool signed_value(const struct value *v, uint64_t index, int64_t *value)
     uint64_t n = raw(v, index);
     switch (v->type) {
     case VALUE_I8:
-        *value = (int8_t)n;
+        *value = (int64_t)(n ^ 0x80) - 0x80; /* the eighth bit is the sign */
         return true;
     case VALUE_I16:
         *value = (int16_t)n;

@@ -57,9 +57,9 @@ const char *path_name(const char *path)
 
 char *path_beside(const char *path, const char *name)
 {
-    size_t folder = (size_t)(path_name(path) - path), length = strlen(name);
-    char *beside = memory_copy(path, folder + length);
-    memcpy(beside + folder, name, length);
+    size_t folder = (size_t)(path_name(path) - path), size = folder + strlen(name) + 1;
+    char *beside = memory_take(size);
+    snprintf(beside, size, "%.*s%s", (int)folder, path, name);
     return beside;
 }
 

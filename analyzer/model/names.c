@@ -47,8 +47,11 @@ static bool match(struct piece pattern, const char *name, struct piece *number)
         }
         if (!star || !*resume)
             return false;
-        p = star + 1; /* the star takes one character more */
-        name = ++resume;
+        p = star + 1; /* the star takes more: up to where what follows it may begin */
+        resume++;
+        if (p < end && *p != '*' && *p != '{' && !(resume = strchr(resume, *p)))
+            return false;
+        name = resume;
         *number = at_star;
     }
     return true;

@@ -16,7 +16,7 @@ static void without_numbers(const char *component, char *text)
     size_t used = 0;
     for (const char *p = component; *p && used < MODEL_COMPONENT - 1; p++) {
         bool number =
-            isdigit((unsigned char)*p) && p > component && p[-1] == '.' && strncmp(component, "weights/lora/", 13);
+            isdigit((unsigned char)*p) && p > component && p[-1] == '.' && strncmp(component, "weights/lora/", 13) != 0;
         text[used++] = number ? 'N' : *p;
         while (number && isdigit((unsigned char)p[1]))
             p++;

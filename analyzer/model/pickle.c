@@ -284,8 +284,9 @@ static bool step_text(struct machine *p, uint8_t op)
     case 0x8d: /* BINUNICODE8 */
     case 0x8e: /* BINBYTES8 */
         return take(p, 8, &n) && push_text(p, n);
-    case 'c': /* GLOBAL: two lines */
-        return push_line(p) && push_line(p) && make_class(p);
+    case 'c':             /* GLOBAL: two lines */
+        n = push_line(p); /* the module */
+        return n && push_line(p) && make_class(p);
     case 0x93: /* STACK_GLOBAL */
         return make_class(p);
     default:

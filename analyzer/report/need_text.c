@@ -172,7 +172,8 @@ static void say_unquantised(const struct need *n, uint32_t width, FILE *out)
     if (seen)
         snprintf(line + used, sizeof line - used, "; %s of that is the vision tower with its projector",
                  units_bytes(part, seen));
-    strcat(line, ".");
+    used = strlen(line);
+    snprintf(line + used, sizeof line - used, ".");
     table_wrap(line, 2, width, out);
 }
 

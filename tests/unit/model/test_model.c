@@ -323,6 +323,24 @@ static void caches_are_sized_layer_by_layer(void **state)
     unlink(path);
 }
 
+static void an_empty_tensor_needs_no_padding(void **state)
+{
+    char path[32] = "/tmp/memtap-model-XXXXXX";
+    struct model m;
+    struct error e;
+    (void)state;
+    size = 0;
+    put("GGUF", 4), put32(3), put64(1), put64(0);
+    put_text("a"), put32(1), put64(0), put32(0), put64(0);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
+    close(fd);
+    assert_true(model_open(path, &m, &e));
+    assert_int_equal(m.tensor[0].offset, size);
+    model_close(&m);
+    unlink(path);
+}
+
 static void every_cut_of_a_file_is_refused(void **state)
 {
     char path[32];
@@ -355,6 +373,7 @@ int main(void)
         cmocka_unit_test(keys_give_numbers_texts_and_elements),
         cmocka_unit_test(tensors_are_found_with_place_and_component),
         cmocka_unit_test(caches_are_sized_layer_by_layer),
+        cmocka_unit_test(an_empty_tensor_needs_no_padding),
         cmocka_unit_test(every_cut_of_a_file_is_refused),
     };
     return unit_main(tests);

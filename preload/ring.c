@@ -144,9 +144,15 @@ static bool make_room(struct cursor *c, size_t size)
     return backed != 0;
 }
 
+/* A handler that left by siglongjmp while chunks change places would leave one that nobody has. */
 uint8_t *ring_reserve_slow(struct cursor *c, size_t size)
 {
-    return tracefile_hindrance() < 0 && make_room(c, size) ? c->at : NULL;
+    if (tracefile_hindrance() >= 0)
+        return NULL;
+    uint64_t signals = sys_block_signals();
+    bool fits = make_room(c, size);
+    sys_unblock_signals(signals);
+    return fits ? c->at : NULL;
 }
 
 /* --- cursors ----------------------------------------------------------------------------------------------------- */
@@ -224,8 +230,10 @@ static struct cursor *claim_any(uint32_t tid, enum trace_loss *cause)
 
 struct cursor *ring_take(uint32_t tid, enum trace_loss *cause)
 {
+    uint64_t signals = sys_block_signals();
     struct cursor *c = claim_any(tid, cause);
     int hindrance = c && !c->chunk ? cursor_begin(c) : -1;
+    sys_unblock_signals(signals);
     if (c && hindrance < 0)
         return c;
     if (c)
@@ -240,8 +248,10 @@ struct cursor *ring_take(uint32_t tid, enum trace_loss *cause)
 
 void ring_restart(struct cursor *c)
 {
+    uint64_t signals = sys_block_signals();
     if (c->chunk && !chunk_turn(c))
         c->chunk->lost++;
+    sys_unblock_signals(signals);
 }
 
 void ring_restart_others(uint32_t tid, const struct cursor *own)

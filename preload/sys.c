@@ -220,6 +220,18 @@ void kept_close(struct kept_file *file)
     file->fd = 0;
 }
 
+uint64_t sys_block_signals(void)
+{
+    uint64_t all = ~(uint64_t)0, before = 0;
+    CALL(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof all, 0, 0);
+    return before;
+}
+
+void sys_unblock_signals(uint64_t before)
+{
+    CALL(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before, 0, 0);
+}
+
 bool sys_on_signal_stack(void)
 {
     stack_t now = { .ss_flags = 0 };

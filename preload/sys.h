@@ -72,6 +72,10 @@ void kept_close(struct kept_file *file);
 /* libc's word on whether there is only one thread; NULL: it does not say. */
 extern const char *sys_single_threaded;
 
+/* Keeps signal handlers of this thread out until sys_unblock_signals: they might leave by siglongjmp. */
+uint64_t sys_block_signals(void);
+void sys_unblock_signals(uint64_t before);
+
 bool sys_on_signal_stack(void); /* whether the thread runs on its alternate signal stack now */
 
 /* --- memory of the tap itself ------------------------------------------------------------------------------------ */

@@ -25,6 +25,8 @@ struct owner *owners_add(struct finder *f, uint64_t start, uint64_t end);
 
 /* tensors.c */
 
+/* Opens the model files that the process holds something of, so that tensors are found in them. */
+void tensors_meet_files(struct finder *f);
 /* Which of the heap's buffers hold the key-value cache of sliding-window layers: f->swa. */
 void tensors_sort_caches(struct finder *f);
 /* Owner of a tensor that the engine named, from its start on; false if its name says nothing about a component. */

@@ -248,6 +248,7 @@ struct owners owners_find(const struct heap *h, const struct trace *t, const str
     struct owners found = { .measured = pages != NULL };
     struct finder f = { &found, h, t, site, pages, rules, tensors, NULL };
     struct places places = collect_places(h);
+    tensors_meet_files(&f);
     tensors_sort_caches(&f);
     own_places(&f, &places);
     array_sort(found.owner, found.count, sizeof *found.owner, by_address);

@@ -39,6 +39,8 @@ struct owners {
 struct tensors; /* what names of tensors and contents of model files mean; shared by the processes of a session */
 struct tensors *tensors_new(void);
 void tensors_free(struct tensors *t);
+/* Bytes of all model files that have been met, on the disk. */
+uint64_t tensors_file_bytes(const struct tensors *t);
 
 /*
  * All owners of a process at the moment at which its heap stands. site[i] is whose heap_site(h, i) is by its stack.

@@ -111,6 +111,34 @@ const struct model_tensor *tensors_at(struct tensors *t, const struct model *m, 
     return low < m->tensors && o->order[low]->file == file ? o->order[low] : NULL;
 }
 
+void tensors_meet_files(struct finder *f)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < heap_mapping_count(f->heap); i++) {
+        const char *path = trace_string(f->trace, heap_mapping(f->heap, i)->file);
+        if (heap_mapping(f->heap, i)->file && path)
+            tensors_model(f->tensors, path);
+    }
+    for (uint32_t i = 0; i < heap_file_bytes_count(f->heap); i++) {
+        uint32_t file = heap_file_bytes(f->heap, i)->file;
+        const char *path = file != last ? trace_string(f->trace, file) : NULL;
+        if (path)
+            tensors_model(f->tensors, path);
+        last = file;
+    }
+}
+
+uint64_t tensors_file_bytes(const struct tensors *t)
+{
+    uint64_t sum = 0;
+    for (khint_t k = kh_begin(t->opened); k != kh_end(t->opened); k++) {
+        const struct opened *o = kh_exist(t->opened, k) ? kh_value(t->opened, k) : NULL;
+        for (uint32_t i = 0; o && o->is_model && i < o->model.files; i++)
+            sum += o->model.file[i].size;
+    }
+    return sum;
+}
+
 /* --- names ------------------------------------------------------------------------------------------------------- */
 
 /* How llama.cpp names what its caches hold: "cache_k_l12". */

@@ -78,6 +78,7 @@ struct summary {
     uint64_t losses[TRACE_LOSS_COUNT], damaged_chunks, missing_chunks, bad_records, left_out;
     uint64_t own_anonymous, own_ring; /* the tap's own memory */
     bool measured;                    /* resident parts are known, of one process at least */
+    uint64_t model_file_bytes;        /* of the model files that were mapped or read */
     uint64_t resident, unexplained;   /* RssAnon + RssFile + VmSwap without the tap's own; what of it has no owner */
     uint64_t frames_asked, frames_named;
     uint64_t backing; /* mapped by an allocator that runs behind the tap: its blocks are counted, not this */

@@ -332,6 +332,7 @@ void summary_build(struct summary *s, const struct summary_input *in)
         add_process(&b, in->heap[i], trace_mono_ns(session->trace[0], 0));
         add_heap(&b, &s->process[s->processes - 1], in->heap[i], in->pages[i]);
     }
+    s->model_file_bytes = tensors_file_bytes(in->tensors);
     symbols_stack_free(&b.stack);
     free_index(b.index);
     symbols_count(in->symbols, &s->frames_asked, &s->frames_named);

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/units.h"
+#include "report/beyond.h"
 #include "report/components.h"
 #include "report/report.h"
 #include "report/site.h"
@@ -272,6 +273,7 @@ void report_text(const struct summary *s, const struct report_style *style, FILE
     switch (style->by) {
     case REPORT_BY_COMPONENT:
         components_print(s, style, out);
+        beyond_print(s, style, out);
         break;
     case REPORT_BY_SITE:
         print_sites(s, style, out);

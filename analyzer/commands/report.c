@@ -14,17 +14,19 @@ struct report_options {
     const char *session, *rules, *why;
     struct heap_until until;
     bool peak, json, quiet;
+    bool oom; /* when an allocation failed */
     uint32_t pid;
     struct report_style style;
 };
 
-/* "end", "peak", "request N", or the name of a mark. */
+/* "end", "peak", "oom", "request N", or the name of a mark. */
 static void read_at(struct report_options *o, const char *at)
 {
     uint64_t number;
     char rest;
     o->peak = strcmp(at, "peak") == 0;
-    if (o->peak || strcmp(at, "end") == 0)
+    o->oom = o->style.failure = strcmp(at, "oom") == 0;
+    if (o->peak || o->oom || strcmp(at, "end") == 0)
         return;
     if (sscanf(at, "request %" SCNu64 "%c", &number, &rest) == 1)
         o->until = (struct heap_until){ .what = HEAP_UNTIL_REQUEST, .event = number };
@@ -109,14 +111,27 @@ static bool find_moment(const struct session *s, struct heap **heap, struct heap
     return error_set(e, EXIT_TROUBLE, "the session %s has no request %" PRIu64, s->path, until->event);
 }
 
+/* The last allocation that failed, in whichever process. */
+static bool find_failure(const struct session *s, struct heap **heap, struct heap_until *until, struct error *e)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct heap_failure *f = heap_last_failure(heap[i]);
+        uint64_t time = f ? trace_mono_ns(s->trace[i], f->time) : 0;
+        if (f && (until->what != HEAP_UNTIL_MONO || time > until->event))
+            *until = (struct heap_until){ .what = HEAP_UNTIL_MONO, .event = time };
+    }
+    return until->what == HEAP_UNTIL_MONO ||
+           error_set(e, EXIT_TROUBLE, "in the session %s no allocation failed", s->path);
+}
+
 /* Replays the session up to the moment that is asked for. */
 static struct heap **replay(const struct session *s, struct report_options *o, struct error *e)
 {
     struct heap_options options = { .until = o->until, .peak = false, .quiet = o->quiet };
     struct heap **heap = heap_replay(s, &options);
-    if (!o->peak && o->until.what == HEAP_UNTIL_END)
+    if (!o->peak && !o->oom && o->until.what == HEAP_UNTIL_END)
         return heap;
-    bool found = o->peak || find_moment(s, heap, &options.until, e);
+    bool found = o->peak || (o->oom ? find_failure : find_moment)(s, heap, &options.until, e);
     options.peak = o->peak;
     options.found = heap;
     struct heap **again = found ? heap_replay(s, &options) : NULL;
@@ -131,7 +146,7 @@ static void describe_at(const struct report_options *o, char *text, size_t size)
     else if (o->until.what == HEAP_UNTIL_REQUEST)
         snprintf(text, size, "request %" PRIu64 " end", o->until.event);
     else
-        snprintf(text, size, "%s", o->peak ? "peak" : "end");
+        snprintf(text, size, "%s", o->peak ? "peak" : o->oom ? "oom" : "end");
 }
 
 /* What was resident nearest to the moment of the heap: now, if it is the end of a process that still runs. */
@@ -177,7 +192,7 @@ static int print(const struct summary *s, const struct command_input *in, const 
 static int show(const struct command_input *in, struct heap **heap, const struct report_options *o)
 {
     struct summary summary = { .session = NULL };
-    bool at_end = !o->peak && o->until.what == HEAP_UNTIL_END;
+    bool at_end = !o->peak && !o->oom && o->until.what == HEAP_UNTIL_END;
     struct summary_input input = { .session = &in->session,
                                    .heap = heap,
                                    .pages = memory_take((in->session.count + 1) * sizeof *input.pages),

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "report/failure.h"
 #include "report/report.h"
 
 /* JSON text is UTF-8; paths and symbol names need not be. */
@@ -212,6 +213,7 @@ bool report_json(const struct summary *s, const struct report_style *style, FILE
                              groups_json(s->thread, s->threads, style->top, true), "size_histogram", histogram_json(s));
     json_object_set_new(root, "tensors", tensors);
     json_object_set_new(root, "timeline", timeline_json(s));
+    json_object_set_new(root, "failure", failure_json(s));
     bool fine = root && json_dumpf(root, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF;
     json_decref(root);
     return fine;

@@ -69,6 +69,22 @@ struct summary_moment {
     uint32_t parts;
 };
 
+/* The last allocation that failed before the moment of the report, and what its process held then. */
+#define SUMMARY_BLOCKS 10u
+struct summary_block {
+    uint64_t address, size;
+    uint64_t age_ns; /* at that moment */
+    uint64_t site;   /* its id */
+    const char *component;
+};
+struct summary_failure {
+    const struct summary_process *process; /* NULL: nothing failed */
+    uint64_t size, site;
+    const char *call;
+    struct summary_block largest[SUMMARY_BLOCKS], newest[SUMMARY_BLOCKS];
+    uint32_t blocks; /* in each */
+};
+
 struct summary {
     const char *session;
     char at[80];               /* "end", "peak", "mark NAME", "request N" */
@@ -88,6 +104,7 @@ struct summary {
     uint32_t components, component_room;
     struct summary_site *site; /* by live bytes, largest first */
     uint32_t sites, site_room;
+    struct summary_failure failure;
     struct summary_moment *moment; /* in the order of time, process by process */
     uint32_t moments, moment_room;
     const char **part; /* components in the timeline */
@@ -123,6 +140,7 @@ struct report_style {
     uint32_t top;   /* most rows, and sites in JSON */
     uint32_t width; /* columns */
     bool color, verbose;
+    bool failure; /* tell of the allocation that failed */
 };
 
 void report_text(const struct summary *s, const struct report_style *style, FILE *out);

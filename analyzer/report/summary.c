@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "report/failure.h"
 #include "report/report.h"
 #include "report/timeline.h"
 
@@ -234,6 +235,7 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
     }
     p->owners = owners_find(h, b->trace, b->site, pages, b->in->rules, b->in->tensors);
     timeline_add(s, s->processes - 1, h, b->trace, b->site, trace_mono_ns(b->in->session->trace[0], 0));
+    failure_add(s, p, h, b->trace, b->site);
     uint64_t nobody = s->unexplained;
     for (uint32_t i = 0; i < p->owners.count; i++)
         add_owner(b, h, &p->owners.owner[i]);

@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "report/beyond.h"
 #include "report/components.h"
+#include "report/failure.h"
 #include "report/report.h"
 #include "report/site.h"
 #include "report/table.h"
@@ -288,6 +289,8 @@ void report_text(const struct summary *s, const struct report_style *style, FILE
         print_groups(s->thread, s->threads, true, style, out);
         break;
     }
+    if (style->failure)
+        failure_print(s, style, out);
     if (style->verbose)
         print_histogram(s, style, out);
 }

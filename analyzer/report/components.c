@@ -74,6 +74,7 @@ static void add_component(struct rows *r, const struct summary_component *c, boo
         row->unit = unit;
         row->layer[layer % LAYERS / 64] |= 1ull << layer % 64;
     }
+    row->sum.bound = c->bound;
     row->sum.allocated += c->allocated;
     row->sum.resident += c->resident + c->swapped;
     row->sum.blocks += c->blocks;
@@ -165,9 +166,20 @@ static void print_row(struct table *t, bool measured, const char *label, const s
               details ? details->how : "", details ? evidence_of(c->evidence) : "", NULL);
 }
 
+/* "prompt-cache · of 8.0 GiB" */
+static void describe_bound(const struct bound *b, char *text, size_t size)
+{
+    char bytes[UNITS_TEXT];
+    *text = '\0';
+    if (b->source && b->bytes)
+        snprintf(text, size, " · of %s", units_bytes(bytes, b->bytes));
+    else if (b->source && b->pieces)
+        snprintf(text, size, " · at most %llu per slot", (unsigned long long)b->pieces);
+}
+
 static void print_group(struct table *t, const struct summary *s, const struct rows *r, const struct group *g)
 {
-    char label[300], layers[40];
+    char label[400], layers[40], bound[60];
     const struct row *first = &r->row[g->first];
     size_t length = group_length(first->path);
     if (g->count > 1 || first->unit) {
@@ -180,7 +192,8 @@ static void print_group(struct table *t, const struct summary *s, const struct r
         const char *rest = alone ? row->path : row->path[length] ? row->path + length + 1 : "(all else)";
         snprintf(layers, sizeof layers, " · %u %s", count_layers(row),
                  row->unit && !strstr(rest, row->unit) ? row->unit : "");
-        snprintf(label, sizeof label, "%s%s%s", alone ? "" : "  ", rest, row->unit ? layers : "");
+        describe_bound(&row->sum.bound, bound, sizeof bound);
+        snprintf(label, sizeof label, "%s%s%s%s", alone ? "" : "  ", rest, row->unit ? layers : "", bound);
         print_row(t, s->measured, label, &row->sum, row);
     }
 }

@@ -72,11 +72,16 @@ static json_t *component_json(const struct summary_component *c, bool measured)
     for (int e = 0; e < EVIDENCE_COUNT; e++)
         if (c->evidence[e])
             json_object_set_new(evidence, evidence_name((enum evidence)e), number(c->evidence[e]));
-    return json_pack("{s:o s:s s:o s:o s:o s:o s:o s:o s:o}", "path", text(c->path), "how", c->how, "model",
+    json_t *bound =
+        c->bound.source
+            ? json_pack("{s:o s:o s:s}", "bytes", c->bound.bytes ? number(c->bound.bytes) : json_null(), "pieces",
+                        c->bound.pieces ? number(c->bound.pieces) : json_null(), "source", c->bound.source)
+            : json_null();
+    return json_pack("{s:o s:s s:o s:o s:o s:o s:o s:o s:o s:o}", "path", text(c->path), "how", c->how, "model",
                      *c->model ? text(c->model) : json_null(), "allocated", number(c->allocated), "resident",
                      measured ? number(c->resident) : json_null(), "swapped",
-                     measured ? number(c->swapped) : json_null(), "blocks", number(c->blocks), "born", born, "evidence",
-                     evidence);
+                     measured ? number(c->swapped) : json_null(), "blocks", number(c->blocks), "born", born, "bound",
+                     bound, "evidence", evidence);
 }
 
 /* A tensor may lie in several ranges of owners, one behind the other. */

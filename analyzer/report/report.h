@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "attribute/attribute.h"
+#include "attribute/bounds.h"
 #include "attribute/owners.h"
 #include "heap/heap.h"
 #include "symbols/symbols.h"
@@ -39,6 +40,7 @@ struct summary_component {
     uint64_t blocks;
     uint64_t evidence[EVIDENCE_COUNT]; /* allocated, by what decided */
     uint64_t born[PHASE_COUNT];        /* allocated, by when it was asked for */
+    struct bound bound;                /* source NULL: it has none that is known */
 };
 
 struct summary_site {

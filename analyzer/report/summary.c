@@ -137,6 +137,7 @@ static struct summary_component *find_component(struct builder *b, const struct 
         array_room(s->component, s->components, s->component_room);
         s->component[s->components++] =
             (struct summary_component){ .path = o->component, .how = o->how, .model = o->model };
+        bounds_find(trace_info(b->trace), o->component, &s->component[s->components - 1].bound);
     }
     return &s->component[kh_value(b->index, k)];
 }

@@ -17,7 +17,7 @@ _memtap() {
     run) options='--output --force --quiet --allocator --limit --no-follow --' ;;
     report) options='--at --by --top --pid --json --why --rules --quiet --verbose' ;;
     leaks) options='--json --top --rules --quiet' ;;
-    model) options='--mmproj --ctx --parallel --kv-type --batch --json' ;;
+    model) options='--mmproj --ctx --parallel --kv-type --batch --session --at --json' ;;
     ls) options='--all --quiet' ;;
     dump) options='--live --pages' ;;
     pack) options='--output' ;;

@@ -6,8 +6,10 @@
 #include "base/memory.h"
 #include "commands/command.h"
 #include "commands/commands.h"
+#include "commands/moment.h"
 #include "model/model.h"
 #include "model/need.h"
+#include "report/actual.h"
 #include "report/need.h"
 
 #define BATCH_DEFAULT 512u /* llama.cpp's --ubatch-size */
@@ -18,6 +20,8 @@ struct inputs {
     bool json;
     uint32_t models, mmprojs;
     const char **mmproj_path;
+    const char *session; /* to be compared with; NULL: none */
+    struct command_moment at;
     struct need_options need;
 };
 
@@ -49,6 +53,12 @@ static int parse_option(int answer, char **argv, struct inputs *in)
         return EXIT_FINE;
     case 'j':
         in->json = true;
+        return EXIT_FINE;
+    case 's':
+        in->session = optarg;
+        return EXIT_FINE;
+    case 'a':
+        moment_read(&in->at, optarg);
         return EXIT_FINE;
     case 'c':
         if (parse_count(optarg, 1, &in->need.ctx))
@@ -82,6 +92,8 @@ static int parse_options(int argc, char **argv, struct inputs *in)
         { "parallel", required_argument, NULL, 'p' },
         { "kv-type", required_argument, NULL, 'k' },
         { "batch", required_argument, NULL, 'b' },
+        { "session", required_argument, NULL, 's' },
+        { "at", required_argument, NULL, 'a' },
         { "json", no_argument, NULL, 'j' },
         { NULL, 0, NULL, 0 },
     };
@@ -95,6 +107,8 @@ static int parse_options(int argc, char **argv, struct inputs *in)
         return command_misused("model", "model wants at least one model file");
     if (in->mmprojs > (uint32_t)(argc - optind))
         return command_misused("model", "there are more projectors than model files");
+    if (in->session && optind + 1 != argc)
+        return command_misused("model", "--session goes with one model file");
     return EXIT_FINE;
 }
 
@@ -111,21 +125,47 @@ static bool open_all(char **paths, uint32_t count, struct inputs *in, struct err
     return fine;
 }
 
+/* Beside what a recorded process holds. */
+static int compare(const struct inputs *in, const struct need *n)
+{
+    struct command_input session;
+    struct command_answer answer;
+    struct error e;
+    int code = command_open(&session, in->session, NULL);
+    if (code != EXIT_FINE)
+        return code;
+    if (moment_answer(&session, &in->at, 0, true, &answer, &e)) {
+        struct actual a = actual_compute(n, &answer.summary, answer.heap, answer.count);
+        if (in->json)
+            actual_json(&a, stdout); /* command_finish looks whether it arrived */
+        else
+            actual_text(&a, command_width(), stdout);
+        moment_free(&answer);
+    } else {
+        code = command_fail(&e);
+    }
+    command_close(&session);
+    return code;
+}
+
 static int show(struct inputs *in)
 {
+    int code = EXIT_FINE;
     struct need *need = memory_take(in->models * sizeof *need);
     for (uint32_t i = 0; i < in->models; i++)
         need_compute(&in->model[i], i < in->mmprojs ? &in->mmproj[i] : NULL, &in->need, &need[i]);
-    if (in->json)
+    if (in->json && !in->session)
         need_json(need, in->models, &in->need, stdout); /* command_finish looks whether it arrived */
-    else if (in->models == 1)
+    else if (in->models == 1 && !in->json)
         need_text(need, &in->need, command_width(), stdout);
-    else
+    else if (!in->json)
         need_text_beside(need, in->models, &in->need, command_width(), stdout);
+    if (in->session)
+        code = compare(in, &need[0]);
     for (uint32_t i = 0; i < in->models; i++)
         need_free(&need[i]);
     free(need);
-    return command_finish(EXIT_FINE);
+    return command_finish(code);
 }
 
 int command_model(int argc, char **argv)

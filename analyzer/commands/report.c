@@ -13,6 +13,7 @@
 struct report_options {
     const char *session, *rules, *why;
     struct heap_until until;
+    uint64_t moment_ns; /* CLOCK_MONOTONIC of a mark or request; 0: another moment for each process */
     bool peak, json, quiet;
     uint32_t pid;
     struct report_style style;
@@ -117,6 +118,7 @@ static struct heap **replay(const struct session *s, struct report_options *o, s
     if (!o->peak && o->until.what == HEAP_UNTIL_END)
         return heap;
     bool found = o->peak || find_moment(s, heap, &options.until, e);
+    o->moment_ns = found && !o->peak ? options.until.event : 0;
     options.peak = o->peak;
     options.found = heap;
     struct heap **again = found ? heap_replay(s, &options) : NULL;
@@ -182,6 +184,7 @@ static int show(const struct command_input *in, struct heap **heap, const struct
                                    .heap = heap,
                                    .pages = memory_take((in->session.count + 1) * sizeof *input.pages),
                                    .only_pid = o->pid,
+                                   .moment_ns = o->moment_ns,
                                    .symbols = in->symbols,
                                    .rules = in->rules,
                                    .tensors = tensors_new() };

@@ -153,6 +153,17 @@ static void own_plain(struct finder *f, const struct place *p, uint64_t start, u
     }
 }
 
+/* The file whose bytes were mapped or read to the address; NULL if none were. */
+static const char *source_of(const struct finder *f, const struct place *p, uint64_t address)
+{
+    const struct heap_mapping *m = p->mapping != HEAP_NO_SITE ? heap_mapping(f->heap, p->mapping) : NULL;
+    if (m)
+        return m->file ? trace_string(f->trace, m->file) : NULL;
+    uint32_t count = heap_file_bytes_count(f->heap), i = first_behind(f->heap, count, heap_file_bytes, address);
+    const struct heap_content *c = i < count ? heap_file_bytes(f->heap, i) : NULL;
+    return c && c->start <= address ? trace_string(f->trace, c->file) : NULL;
+}
+
 /* [start, end) of a place that no other place covers. */
 static void own_range(struct finder *f, const struct place *p, uint64_t start, uint64_t end)
 {
@@ -164,12 +175,13 @@ static void own_range(struct finder *f, const struct place *p, uint64_t start, u
             return;
         }
         struct owner o = { .site = p->site, .file = "", .allocated = !p->reserved };
-        if (!tensors_own(f, i, &o))
+        if (!tensors_own(f, i, source_of(f, p, c->start), &o))
             continue;
         if (c->start > start)
             own_plain(f, p, start, c->start);
         o.start = c->start > start ? c->start : start;
         o.end = start = c->end < end ? c->end : end;
+        o.offset += *o.file ? o.start - c->start : 0;
         *owners_add(f, o.start, o.end) = o;
     }
 }
@@ -241,6 +253,24 @@ static void measure(struct finder *f)
     }
 }
 
+/* So that the name of a tensor tells its model, wherever the tensor lies. */
+static void open_models(struct finder *f)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < heap_mapping_count(f->heap); i++) {
+        const char *path = trace_string(f->trace, heap_mapping(f->heap, i)->file);
+        if (path)
+            tensors_model(f->tensors, path);
+    }
+    for (uint32_t i = 0; i < heap_file_bytes_count(f->heap); i++) {
+        uint32_t file = heap_file_bytes(f->heap, i)->file;
+        const char *path = file != last ? trace_string(f->trace, file) : NULL;
+        if (path)
+            tensors_model(f->tensors, path);
+        last = file;
+    }
+}
+
 struct owners owners_find(const struct heap *h, const struct trace *t, const struct attribution *site,
                           const struct residency_snapshot *pages, struct rules *rules, struct tensors *tensors)
 {
@@ -248,6 +278,7 @@ struct owners owners_find(const struct heap *h, const struct trace *t, const str
     struct finder f = { &found, h, t, site, pages, rules, tensors, NULL };
     struct places places = collect_places(h);
     tensors_sort_caches(&f);
+    open_models(&f);
     own_places(&f, &places);
     array_sort(found.owner, found.count, sizeof *found.owner, by_address);
     if (pages) {

@@ -190,11 +190,11 @@ bool report_json(const struct summary *s, const struct report_style *style, FILE
             json_array_append_new(components, component_json(&s->component[i], s->measured));
     for (uint32_t i = 0; i < s->sites && i < style->top; i++)
         json_array_append_new(sites, site_json(&s->site[i]));
-    json_t *root = json_pack("{s:i s:o s:s s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "schema_version", 1, "session",
-                             text(s->session), "at", s->at, "processes", processes, "totals", totals_json(s),
-                             "components", components, "sites", sites, "losses", losses_json(s), "memtap", memtap_json(s),
-                             "modules", groups_json(s->module, s->modules, style->top, false), "threads",
-                             groups_json(s->thread, s->threads, style->top, true), "size_histogram", histogram_json(s));
+    json_t *root = json_pack(
+        "{s:i s:o s:s s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "schema_version", 1, "session", text(s->session), "at",
+        s->at, "processes", processes, "totals", totals_json(s), "components", components, "sites", sites, "losses",
+        losses_json(s), "memtap", memtap_json(s), "modules", groups_json(s->module, s->modules, style->top, false),
+        "threads", groups_json(s->thread, s->threads, style->top, true), "size_histogram", histogram_json(s));
     json_object_set_new(root, "tensors", tensors);
     bool fine = root && json_dumpf(root, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF;
     json_decref(root);

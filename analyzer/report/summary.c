@@ -322,8 +322,8 @@ static bool is_wanted(const struct summary_input *in, const struct trace *t)
     if (in->only_pid)
         return info->pid == in->only_pid;
     bool ended = info->end == TRACE_END_EXIT || info->end == TRACE_END_SIGNAL || info->replaced;
-    return !in->moment_ns || (trace_mono_ns(t, 0) <= in->moment_ns &&
-                              !(ended && trace_mono_ns(t, trace_end_time(t)) < in->moment_ns));
+    return !in->moment_ns ||
+           (trace_mono_ns(t, 0) <= in->moment_ns && !(ended && trace_mono_ns(t, trace_end_time(t)) < in->moment_ns));
 }
 
 void summary_build(struct summary *s, const struct summary_input *in)

@@ -68,6 +68,8 @@ $(BUILD)/analyzer/%.o: analyzer/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ANALYZER_FLAGS) -c $< -o $@
 
+$(BUILD)/analyzer/attribute/rules.o: $(wildcard analyzer/attribute/rules/*.rules)
+
 # --- installing -------------------------------------------------------------------------------------------------------
 
 MAN := $(patsubst analyzer/commands/%.1.scd,build/man/memtap-%.1,$(filter-out %/memtap.1.scd,$(wildcard analyzer/commands/*.scd))) \

@@ -29,8 +29,11 @@ struct owner *owners_add(struct finder *f, uint64_t start, uint64_t end);
 void tensors_meet_files(struct finder *f);
 /* Which of the heap's buffers hold the key-value cache of sliding-window layers: f->swa. */
 void tensors_sort_caches(struct finder *f);
-/* Owner of a tensor that the engine named, from its start on; false if its name says nothing about a component. */
-bool tensors_own(struct finder *f, uint32_t tensor, struct owner *o);
+/*
+ * Owner of a tensor that the engine named, from its start on; false if its name says nothing about a component. `source`
+ * is the file whose bytes lie there; NULL: not known.
+ */
+bool tensors_own(struct finder *f, uint32_t tensor, const char *source, struct owner *o);
 /* The model file of that path; NULL if it cannot be read, or is none. Opened once. */
 const struct model *tensors_model(struct tensors *t, const char *path);
 /* The first tensor that ends behind the offset of that file of the model; NULL if there is none. */

@@ -154,6 +154,17 @@ static void own_plain(struct finder *f, const struct place *p, uint64_t start, u
     }
 }
 
+/* The file whose bytes were mapped or read to the address; NULL if none were. */
+static const char *source_of(const struct finder *f, const struct place *p, uint64_t address)
+{
+    const struct heap_mapping *m = p->mapping != HEAP_NO_SITE ? heap_mapping(f->heap, p->mapping) : NULL;
+    if (m)
+        return m->file ? trace_string(f->trace, m->file) : NULL;
+    uint32_t count = heap_file_bytes_count(f->heap), i = first_behind(f->heap, count, heap_file_bytes, address);
+    const struct heap_content *c = i < count ? heap_file_bytes(f->heap, i) : NULL;
+    return c && c->start <= address ? trace_string(f->trace, c->file) : NULL;
+}
+
 /* [start, end) of a place that no other place covers. */
 static void own_range(struct finder *f, const struct place *p, uint64_t start, uint64_t end)
 {
@@ -165,12 +176,13 @@ static void own_range(struct finder *f, const struct place *p, uint64_t start, u
             return;
         }
         struct owner o = { .time = p->time, .site = p->site, .file = "", .allocated = !p->reserved };
-        if (!tensors_own(f, i, &o))
+        if (!tensors_own(f, i, source_of(f, p, c->start), &o))
             continue;
         if (c->start > start)
             own_plain(f, p, start, c->start);
         o.start = c->start > start ? c->start : start;
         o.end = start = c->end < end ? c->end : end;
+        o.offset += *o.file ? o.start - c->start : 0;
         *owners_add(f, o.start, o.end) = o;
     }
 }

@@ -173,19 +173,30 @@ static const char *how_of(const struct heap_buffer *b)
     return "read";
 }
 
-/* The model file that has a tensor of this name and size. */
-static const char *model_of(struct tensors *t, const struct heap_content *tensor)
+static const struct model_tensor *find_tensor(const struct model *m, const struct heap_content *tensor)
 {
-    for (khint_t k = kh_begin(t->opened); k != kh_end(t->opened); k++) {
-        const struct opened *o = kh_exist(t->opened, k) ? kh_value(t->opened, k) : NULL;
-        const struct model_tensor *found = o && o->is_model ? model_find(&o->model, tensor->name) : NULL;
-        if (found && found->bytes == tensor->end - tensor->start)
-            return symbols_base_name(o->model.path);
-    }
-    return "";
+    const struct model_tensor *found = m ? model_find(m, tensor->name) : NULL;
+    return found && found->bytes == tensor->end - tensor->start ? found : NULL;
 }
 
-bool tensors_own(struct finder *f, uint32_t tensor, struct owner *o)
+/* The file that a tensor comes from: that whose bytes lie there, or any model with a tensor of that name and size. */
+static void find_origin(struct tensors *t, const struct heap_content *tensor, const char *source, struct owner *o)
+{
+    const struct model *m = source ? tensors_model(t, source) : NULL;
+    const struct model_tensor *found = find_tensor(m, tensor);
+    for (khint_t k = kh_begin(t->opened); !found && k != kh_end(t->opened); k++) {
+        const struct opened *other = kh_exist(t->opened, k) ? kh_value(t->opened, k) : NULL;
+        m = other && other->is_model ? &other->model : NULL;
+        found = find_tensor(m, tensor);
+    }
+    if (!found)
+        return;
+    o->model = symbols_base_name(m->path);
+    o->file = m->file[found->file].path;
+    o->offset = found->offset;
+}
+
+bool tensors_own(struct finder *f, uint32_t tensor, const char *source, struct owner *o)
 {
     const struct heap_content *c = heap_tensor(f->heap, tensor);
     char text[MODEL_COMPONENT], kind;
@@ -206,7 +217,9 @@ bool tensors_own(struct finder *f, uint32_t tensor, struct owner *o)
     bool weights = strncmp(path, "weights", 7) == 0;
     o->component = rules_keep(f->rules, path);
     o->how = weights ? how_of(b) : "";
-    o->model = weights ? model_of(f->tensors, c) : "";
+    o->model = "";
+    if (weights)
+        find_origin(f->tensors, c, source, o);
     o->tensor = c->name;
     o->type = model_type(c->type) ? model_type(c->type)->name : "";
     o->buffer = b ? b->type : "";

@@ -51,13 +51,15 @@ static bool find_failure(const struct session *s, struct heap **heap, struct hea
 }
 
 /* Replays the session up to the moment that is asked for. */
-static struct heap **replay(const struct session *s, const struct command_moment *m, bool quiet, struct error *e)
+static struct heap **replay(const struct session *s, const struct command_moment *m, bool quiet, uint64_t *moment_ns,
+                            struct error *e)
 {
     struct heap_options options = { .until = m->until, .peak = false, .quiet = quiet };
     struct heap **heap = heap_replay(s, &options);
     if (!m->peak && !m->oom && m->until.what == HEAP_UNTIL_END)
         return heap;
     bool found = m->peak || (m->oom ? find_failure : find_moment)(s, heap, &options.until, e);
+    *moment_ns = found && !m->peak ? options.until.event : 0;
     options.peak = m->peak;
     options.found = heap;
     struct heap **again = found ? heap_replay(s, &options) : NULL;
@@ -109,7 +111,8 @@ bool moment_answer(const struct command_input *in, const struct command_moment *
     const struct session *session = &in->session;
     bool at_end = !m->peak && !m->oom && m->until.what == HEAP_UNTIL_END;
     memset(a, 0, sizeof *a);
-    if (!(a->heap = replay(session, m, quiet, e)))
+    uint64_t moment_ns = 0;
+    if (!(a->heap = replay(session, m, quiet, &moment_ns, e)))
         return false;
     a->count = session->count;
     a->pages = memory_take((a->count + 1) * sizeof *a->pages);
@@ -121,6 +124,7 @@ bool moment_answer(const struct command_input *in, const struct command_moment *
                                                         .heap = a->heap,
                                                         .pages = a->pages,
                                                         .only_pid = pid,
+                                                        .moment_ns = moment_ns,
                                                         .symbols = in->symbols,
                                                         .rules = in->rules,
                                                         .tensors = a->tensors });

@@ -58,8 +58,18 @@ static json_t *totals_json(const struct summary *s)
                              number(t->repaired), "inherited_bytes", number(t->inherited_bytes), "explained_share",
                              s->measured ? json_real(summary_explained(s)) : json_null(), "unexplained_bytes",
                              s->measured ? number(s->unexplained) : json_null());
+    json_object_set_new(more, "resident_bytes", s->measured ? number(s->resident) : json_null());
     json_object_update(o, more);
     json_decref(more);
+    return o;
+}
+
+static json_t *memtap_json(const struct summary *s)
+{
+    json_t *o = json_pack("{s:o s:o s:o}", "anonymous", number(s->own_anonymous), "resident",
+                          number(s->sample.own + s->totals.own_bytes), "ring", number(s->own_ring));
+    uint64_t rss = s->sample.rss_anon + s->sample.rss_file + s->sample.swap;
+    json_object_set_new(o, "of_rss", s->measured ? number(rss - s->resident) : json_null());
     return o;
 }
 
@@ -209,13 +219,11 @@ bool report_json(const struct summary *s, const struct report_style *style, FILE
             json_array_append_new(components, component_json(&s->component[i], s->measured));
     for (uint32_t i = 0; i < s->sites && i < style->top; i++)
         json_array_append_new(sites, site_json(&s->site[i]));
-    json_t *memtap = json_pack("{s:o s:o s:o}", "anonymous", number(s->own_anonymous), "resident",
-                               number(s->sample.own + s->totals.own_bytes), "ring", number(s->own_ring));
-    json_t *root = json_pack("{s:i s:o s:s s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "schema_version", 1, "session",
-                             text(s->session), "at", s->at, "processes", processes, "totals", totals_json(s),
-                             "components", components, "sites", sites, "losses", losses_json(s), "memtap", memtap,
-                             "modules", groups_json(s->module, s->modules, style->top, false), "threads",
-                             groups_json(s->thread, s->threads, style->top, true), "size_histogram", histogram_json(s));
+    json_t *root = json_pack(
+        "{s:i s:o s:s s:o s:o s:o s:o s:o s:o s:o s:o s:o}", "schema_version", 1, "session", text(s->session), "at",
+        s->at, "processes", processes, "totals", totals_json(s), "components", components, "sites", sites, "losses",
+        losses_json(s), "memtap", memtap_json(s), "modules", groups_json(s->module, s->modules, style->top, false),
+        "threads", groups_json(s->thread, s->threads, style->top, true), "size_histogram", histogram_json(s));
     json_object_set_new(root, "tensors", tensors);
     json_object_set_new(root, "timeline", timeline_json(s));
     json_object_set_new(root, "failure", failure_json(s));

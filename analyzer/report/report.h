@@ -121,6 +121,7 @@ struct summary_input {
     struct heap **heap;                /* heap[i] belongs to session->trace[i] */
     struct residency_snapshot **pages; /* nearest to that moment; NULL where there is none */
     uint32_t only_pid;                 /* 0: all */
+    uint64_t moment_ns;                /* CLOCK_MONOTONIC; who does not live then is left out. 0: nobody is */
     struct symbols *symbols;
     struct rules *rules;
     struct tensors *tensors;

@@ -321,6 +321,17 @@ static void free_index(khash_t(components) * index)
     kh_destroy(components, index);
 }
 
+/* Whether there is anything to say of a process: at a moment before or after its life there is not. */
+static bool is_wanted(const struct summary_input *in, const struct trace *t)
+{
+    const struct trace_info *info = trace_info(t);
+    if (in->only_pid)
+        return info->pid == in->only_pid;
+    bool ended = info->end == TRACE_END_EXIT || info->end == TRACE_END_SIGNAL || info->replaced;
+    return !in->moment_ns ||
+           (trace_mono_ns(t, 0) <= in->moment_ns && !(ended && trace_mono_ns(t, trace_end_time(t)) < in->moment_ns));
+}
+
 void summary_build(struct summary *s, const struct summary_input *in)
 {
     const struct session *session = in->session;
@@ -330,7 +341,7 @@ void summary_build(struct summary *s, const struct summary_input *in)
     s->process = memory_take(session->count * sizeof *s->process);
     for (uint32_t i = 0; i < session->count; i++) {
         b.trace = session->trace[i];
-        if (in->only_pid && trace_info(b.trace)->pid != in->only_pid)
+        if (!is_wanted(in, b.trace))
             continue;
         add_process(&b, in->heap[i], trace_mono_ns(session->trace[0], 0));
         add_heap(&b, &s->process[s->processes - 1], in->heap[i], in->pages[i]);

@@ -68,7 +68,8 @@ static json_t *component_json(const struct summary_component *c, bool measured)
     for (int e = 0; e < EVIDENCE_COUNT; e++)
         if (c->evidence[e])
             json_object_set_new(evidence, evidence_name((enum evidence)e), number(c->evidence[e]));
-    return json_pack("{s:o s:s s:o s:o s:o s:o s:o s:o}", "path", text(c->path), "how", c->how, "model",
+    return json_pack("{s:o s:o s:s s:o s:o s:o s:o s:o s:o}", "path", text(c->path), "about",
+                     c->about ? text(c->about) : json_null(), "how", c->how, "model",
                      *c->model ? text(c->model) : json_null(), "allocated", number(c->allocated), "resident",
                      measured ? number(c->resident) : json_null(), "swapped",
                      measured ? number(c->swapped) : json_null(), "blocks", number(c->blocks), "evidence", evidence);

@@ -68,7 +68,9 @@ $(BUILD)/analyzer/%.o: analyzer/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ANALYZER_FLAGS) -c $< -o $@
 
+# The rules are built in by .incbin, which -MMD does not see.
 $(BUILD)/analyzer/attribute/rules.o: $(wildcard analyzer/attribute/rules/*.rules)
+$(BUILD)/analyzer/model/names.o: $(wildcard analyzer/model/*.rules)
 
 # --- installing -------------------------------------------------------------------------------------------------------
 
@@ -96,6 +98,7 @@ install: all man ## install under DESTDIR and PREFIX
 	for verb in pause resume; do ln -sf memtap-mark.1 $(DESTDIR)$(PREFIX)/share/man/man1/memtap-$$verb.1; done
 	install -m 644 scripts/memtap.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/memtap
 	install -m 644 analyzer/report/*.schema.json $(DESTDIR)$(PREFIX)/share/memtap/
+	install -m 644 scripts/memtap.py $(DESTDIR)$(PREFIX)/share/memtap/
 	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/memtap/
 
 clean: ## remove what was built
@@ -165,6 +168,13 @@ seed-table: all ## gemma3:12b beside phi4:14b at their real shapes: where each G
 .PHONY: check-ollama
 check-ollama: all ## a real Ollama under the plain LD_PRELOAD line (builds it once: 2 minutes, 94 MB in ~/.cache)
 	tests/run tests/engines/ollama/check
+
+.PHONY: check-pytorch check-onnxruntime
+check-pytorch: all ## a real PyTorch under the tap (unpacks Debian 12's once: 1 minute, 1 GB in ~/.cache)
+	tests/run tests/engines/pytorch/check
+
+check-onnxruntime: all ## a real ONNX Runtime under the tap (onnxruntime-node by npm once: 300 MB)
+	tests/run tests/engines/onnxruntime/check
 
 # --- habits -----------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ static const struct verb {
     { "pause", command_pause, "pause SESSION|PID", "stop recording for a while" },
     { "resume", command_resume, "resume SESSION|PID", "go on recording" },
     { "pack", command_pack, "pack SESSION [-o FILE]", "one compressed, self-contained file" },
+    { "rules", command_rules, "rules check FILE... | rules list", "check your own rules, list all of them" },
     { "doctor", command_doctor, "doctor [CMD|PID]", "will the tap see this program" },
 };
 

@@ -1,7 +1,7 @@
 # Completion of memtap for bash.
 _memtap() {
     local word=${COMP_WORDS[COMP_CWORD]} verb=${COMP_WORDS[1]}
-    local verbs='run report leaks model ls dump mark pause resume pack doctor help --version'
+    local verbs='run report leaks model ls dump mark pause resume pack rules doctor help --version'
     if [ "$COMP_CWORD" = 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$word")
         return
@@ -21,6 +21,7 @@ _memtap() {
     ls) options='--all --quiet' ;;
     dump) options='--live --pages' ;;
     pack) options='--output' ;;
+    rules) [ "$COMP_CWORD" = 2 ] && options='check list' && mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word") && return ;;
     help) options=$verbs ;;
     doctor) mapfile -t COMPREPLY < <(compgen -c -- "$word"); return ;;
     esac

@@ -1,18 +1,24 @@
 /*
  * attribute.h: to which part of the model or the runtime the memory of a site belongs, and by what evidence.
  *
- * Rules are data, in files under attribute/rules/ (built into the program) and in the user's own. A line is
+ * Rules are data, in files under attribute/rules/ (built into the program) and in the user's own; memtap-rules(1) is
+ * for their authors. A line is one of
  *
  *     COMPONENT [how=HOW] : PATTERN [< PATTERN ...]        # comment
+ *     about COMPONENT : SENTENCE
+ *     boundary : PATTERN
  *
  * A PATTERN is a glob (*, ?) on function names as reports print them; `@GLOB` is on the file name of the module, and
  * `=CALL` on the allocating call (malloc, mmap, ...). A stack matches if it has the patterns in this order from the
- * innermost frame outwards, with any frames between. Of all rules the first that matches decides, user's files first.
+ * innermost frame outwards. `<` allows any frames between; with `<<` the frame on the right is the very caller of the
+ * one on the left. `^` before a pattern, the first of a rule: it must fit the frame that wanted the memory, the
+ * innermost that does not just allocate for others (libc, libstdc++, operator new). Of all rules the first that
+ * matches decides, user's files first.
  *
- *     boundary : PATTERN
+ * `about` says what a component is, for people who read a report. A number in a path is written N there.
  *
- * says where a language runtime calls native code. What is outside of such a frame does not tell sites apart: a
- * just-in-time compiler runs the same function by ever other ways.
+ * `boundary` says where a language runtime calls native code. What is outside of such a frame does not tell sites
+ * apart: a just-in-time compiler runs the same function by ever other ways.
  */
 #ifndef ATTRIBUTE_ATTRIBUTE_H
 #define ATTRIBUTE_ATTRIBUTE_H
@@ -45,9 +51,24 @@ struct attribution {
 
 struct rules;
 
-/* The built-in rules, with those of `file` (NULL: none) before them. NULL and a sentence if the file is wrong. */
-struct rules *rules_new(const char *file, struct error *e);
+/* The built-in rules, behind those of the `files` files. NULL and a sentence if one of them is wrong. */
+struct rules *rules_new(const char *const *file, uint32_t files, struct error *e);
 void rules_free(struct rules *r);
+
+/* Whether a file could be used; if not, a sentence that begins with FILE:LINE. */
+bool rules_check(const char *file, struct error *e);
+
+/* What a component is, in a sentence: its own, or that of the nearest part above it; NULL if nothing says it. */
+const char *rules_about(const struct rules *r, const char *component);
+
+/* Every line that says something, in the order in which they are asked. */
+struct rules_line {
+    const char *source; /* path of the file, or "built-in NAME" */
+    unsigned number;    /* of the line in it */
+    const char *text;
+};
+uint32_t rules_count(const struct rules *r);
+struct rules_line rules_line(const struct rules *r, uint32_t i);
 
 /* The component of a stack whose innermost call was `call` ("malloc"). Stacks with a tag belong to the tag. */
 struct attribution rules_attribute(struct rules *r, const struct symbol_stack *stack, const char *call);

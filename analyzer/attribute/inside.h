@@ -17,7 +17,29 @@ struct finder {
     bool *swa; /* of the heap's buffers: holds the cache of the sliding-window layers */
 };
 
-/* rules.c: a string that lives as long as the rules. */
+/* --- grammar.c: a line of a rule file ---------------------------------------------------------------------------- */
+
+#define PATTERNS_IN_RULE 8u
+
+/* Its texts point into the line that was read. */
+struct grammar_line {
+    enum { GRAMMAR_NOTHING, GRAMMAR_RULE, GRAMMAR_ABOUT, GRAMMAR_BOUNDARY } kind;
+    const char *component, *how;
+    const char *about;
+    struct {
+        const char *text;
+        bool wanting; /* ^: only the frame that wanted the memory */
+        bool direct;  /* <<: called directly by the next one */
+    } pattern[PATTERNS_IN_RULE];
+    uint32_t patterns;
+};
+
+/* Reads a line, which it cuts to pieces. NULL, or what is wrong with it, as the end of a sentence "FILE:LINE ...". */
+const char *grammar_read(char *line, struct grammar_line *l);
+
+/* --- rules.c ----------------------------------------------------------------------------------------------------- */
+
+/* A string that lives as long as the rules. */
 const char *rules_keep(struct rules *r, const char *text);
 
 /* owners.c */

@@ -1,5 +1,4 @@
 /* rules.c: see attribute.h. */
-#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <htslib/khash.h>
@@ -11,20 +10,31 @@
 #include "base/intern.h"
 #include "base/memory.h"
 
-/* The files of rules/, one after the other, NUL-terminated, an empty one last. */
-extern const char rules_builtin[];
-__asm__(".pushsection .rodata\n"
-        "rules_builtin:\n"
-        ".incbin \"analyzer/attribute/rules/llama.cpp.rules\"\n.byte 0\n"
-        ".incbin \"analyzer/attribute/rules/runtime.rules\"\n.byte 0\n"
-        ".byte 0\n"
-        ".popsection\n");
+/* The files of rules/, in the order in which they are asked. */
+#define BUILT_IN(X)                                                                                                    \
+    X("components")                                                                                                    \
+    X("pytorch")                                                                                                       \
+    X("onnxruntime")                                                                                                   \
+    X("llama.cpp")                                                                                                     \
+    X("ollama")                                                                                                        \
+    X("cpython")                                                                                                       \
+    X("node")                                                                                                          \
+    X("go")                                                                                                            \
+    X("loader")
 
-#define PATTERNS_IN_RULE 8u
+/* Their texts, one behind the other, each with a NUL. */
+extern const char rules_builtin[];
+#define INCLUDE(name) ".incbin \"analyzer/attribute/rules/" name ".rules\"\n.byte 0\n"
+__asm__(".pushsection .rodata\nrules_builtin:\n" BUILT_IN(INCLUDE) ".popsection\n");
 
 struct rule {
     const char *component, *how;
     uint32_t pattern[PATTERNS_IN_RULE], count;
+    uint32_t wanting, direct; /* bits: which of them have ^, and << behind them */
+};
+
+struct about {
+    const char *component, *sentence;
 };
 
 /* Names are compared with each pattern once: what a name matches is kept as bits, one for each pattern. */
@@ -36,13 +46,17 @@ struct rules {
     uint32_t rules, rule_room;
     uint32_t *boundary; /* patterns */
     uint32_t boundaries, boundary_room;
+    struct about *about;
+    uint32_t abouts, about_room;
+    struct rules_line *line;
+    uint32_t lines, line_room;
     const char **pattern;
     uint32_t patterns, pattern_room;
     khash_t(matches) * matches; /* by the address of the name, which must not be used again for another */
     struct {
         const uint64_t *function, *module;
-    } * frame; /* of the stack that is being matched */
-    uint32_t frame_room;
+    } * frame;                    /* of the stack that is being matched */
+    uint32_t frame_room, wanting; /* the frame of it that wanted the memory */
 };
 
 const char *evidence_name(enum evidence e)
@@ -69,82 +83,55 @@ static uint32_t add_pattern(struct rules *r, const char *text)
     return r->patterns++;
 }
 
-static char *trim(char *text)
+static void add_rule(struct rules *r, const struct grammar_line *l)
 {
-    while (isspace((unsigned char)*text))
-        text++;
-    for (char *end = text + strlen(text); end > text && isspace((unsigned char)end[-1]);)
-        *--end = '\0';
-    return text;
-}
-
-/* "COMPONENT [how=HOW]" */
-static bool read_head(struct rules *r, char *head, struct rule *rule)
-{
-    char *save, *component = strtok_r(head, " \t", &save), *how = strtok_r(NULL, " \t", &save);
-    if (!component || strtok_r(NULL, " \t", &save) || (how && strncmp(how, "how=", 4) != 0))
-        return false;
-    rule->component = rules_keep(r, component);
-    rule->how = rules_keep(r, how ? how + 4 : "");
-    return true;
-}
-
-/* Patterns are separated by " < ", with spaces: a name may hold a bare <. */
-static bool read_patterns(struct rules *r, char *text, struct rule *rule)
-{
-    for (char *next; text; text = next) {
-        next = strstr(text, " < ");
-        if (next) {
-            *next = '\0';
-            next += 3;
-        }
-        text = trim(text);
-        if (!*text || rule->count == PATTERNS_IN_RULE)
-            return false;
-        rule->pattern[rule->count++] = add_pattern(r, text);
-    }
-    return rule->count > 0;
-}
-
-static bool read_line(struct rules *r, char *line)
-{
-    char *comment = *line == '#' ? line : strstr(line, " #");
-    if (comment)
-        *comment = '\0';
-    line = trim(line);
-    if (!*line)
-        return true;
-    char *colon = strstr(line, " : ");
-    struct rule rule = { .count = 0 };
-    if (!colon)
-        return false;
-    *colon = '\0';
-    if (!read_head(r, line, &rule) || !read_patterns(r, colon + 3, &rule))
-        return false;
-    if (strcmp(rule.component, "boundary") == 0) {
-        array_room(r->boundary, r->boundaries, r->boundary_room);
-        r->boundary[r->boundaries++] = rule.pattern[0];
-        return rule.count == 1;
+    struct rule rule = { .component = rules_keep(r, l->component), .how = rules_keep(r, l->how), .count = l->patterns };
+    for (uint32_t i = 0; i < l->patterns; i++) {
+        rule.pattern[i] = add_pattern(r, l->pattern[i].text);
+        rule.wanting |= (uint32_t)l->pattern[i].wanting << i;
+        rule.direct |= (uint32_t)l->pattern[i].direct << i;
     }
     array_room(r->rule, r->rules, r->rule_room);
     r->rule[r->rules++] = rule;
-    return true;
+}
+
+static void add_line(struct rules *r, const struct grammar_line *l)
+{
+    switch (l->kind) {
+    case GRAMMAR_NOTHING:
+        break;
+    case GRAMMAR_RULE:
+        add_rule(r, l);
+        break;
+    case GRAMMAR_ABOUT:
+        array_room(r->about, r->abouts, r->about_room);
+        r->about[r->abouts++] = (struct about){ rules_keep(r, l->component), rules_keep(r, l->about) };
+        break;
+    case GRAMMAR_BOUNDARY:
+        array_room(r->boundary, r->boundaries, r->boundary_room);
+        r->boundary[r->boundaries++] = add_pattern(r, l->pattern[0].text);
+        break;
+    }
 }
 
 static bool read_rules(struct rules *r, const char *text, const char *name, struct error *e)
 {
     char *copy = memory_copy(text, strlen(text));
+    const char *wrong = NULL, *source = rules_keep(r, name);
     unsigned number = 0;
-    bool fine = true;
-    for (char *p = copy, *line; fine && (line = strsep(&p, "\n"));) {
+    for (char *p = copy, *line; !wrong && (line = strsep(&p, "\n"));) {
+        struct grammar_line l;
+        const char *kept = rules_keep(r, line);
         number++;
-        fine = read_line(r, line);
+        wrong = grammar_read(line, &l);
+        if (wrong || l.kind == GRAMMAR_NOTHING)
+            continue;
+        add_line(r, &l);
+        array_room(r->line, r->lines, r->line_room);
+        r->line[r->lines++] = (struct rules_line){ source, number, kept };
     }
     free(copy);
-    return fine || error_set(e, EXIT_TROUBLE,
-                             "%s:%u is no rule: it should read \"COMPONENT [how=HOW] : PATTERN [< "
-                             "PATTERN ...]\"",
-                             name, number);
+    return !wrong || error_set(e, EXIT_TROUBLE, "%s:%u %s", name, number, wrong);
 }
 
 static bool read_file(struct rules *r, const char *path, struct error *e)
@@ -154,25 +141,48 @@ static bool read_file(struct rules *r, const char *path, struct error *e)
     FILE *f = fopen(path, "r");
     if (!f)
         return error_set(e, EXIT_TROUBLE, "cannot open the rule file %s: %s", path, strerror(errno));
+    errno = 0;
     ssize_t length = getdelim(&text, &size, '\0', f);
-    bool fine = length < 0 || read_rules(r, text, path, e);
+    bool fine = length >= 0
+                    ? read_rules(r, text, path, e)
+                    : !errno || error_set(e, EXIT_TROUBLE, "cannot read the rule file %s: %s", path, strerror(errno));
     free(text);
     fclose(f);
     return fine;
 }
 
-struct rules *rules_new(const char *file, struct error *e)
+static struct rules *rules_empty(void)
 {
     struct rules *r = memory_take(sizeof *r);
     r->text = intern_new();
     r->matches = kh_init(matches);
-    bool fine = !file || read_file(r, file, e);
-    for (const char *p = rules_builtin; fine && *p; p += strlen(p) + 1)
-        fine = read_rules(r, p, "built-in rules", e);
+    return r;
+}
+
+struct rules *rules_new(const char *const *file, uint32_t files, struct error *e)
+{
+#define NAME(name) "built-in " name,
+    static const char *const names[] = { BUILT_IN(NAME) };
+#undef NAME
+    struct rules *r = rules_empty();
+    bool fine = true;
+    const char *text = rules_builtin;
+    for (uint32_t i = 0; fine && i < files; i++)
+        fine = read_file(r, file[i], e);
+    for (uint32_t i = 0; fine && i < sizeof names / sizeof *names; i++, text += strlen(text) + 1)
+        fine = read_rules(r, text, names[i], e);
     if (fine)
         return r;
     rules_free(r);
     return NULL;
+}
+
+bool rules_check(const char *file, struct error *e)
+{
+    struct rules *r = rules_empty();
+    bool fine = read_file(r, file, e);
+    rules_free(r);
+    return fine;
 }
 
 void rules_free(struct rules *r)
@@ -186,9 +196,52 @@ void rules_free(struct rules *r)
     intern_free(r->text);
     free(r->rule);
     free(r->boundary);
+    free(r->about);
+    free(r->line);
     free(r->pattern);
     free(r->frame);
     free(r);
+}
+
+uint32_t rules_count(const struct rules *r)
+{
+    return r->lines;
+}
+
+struct rules_line rules_line(const struct rules *r, uint32_t i)
+{
+    return r->line[i];
+}
+
+/* --- what components are ------------------------------------------------------------------------------------------ */
+
+/* "weights/layer.12/ffn" is "weights/layer.N/ffn" in the rules. */
+static void write_numbers_as_n(const char *path, char *out, size_t size)
+{
+    size_t n = 0;
+    while (*path && n + 2 < size) {
+        out[n++] = *path++;
+        size_t digits = out[n - 1] == '.' ? strspn(path, "0123456789") : 0;
+        if (digits && (!path[digits] || path[digits] == '/')) {
+            out[n++] = 'N';
+            path += digits;
+        }
+    }
+    out[n] = '\0';
+}
+
+const char *rules_about(const struct rules *r, const char *component)
+{
+    char path[300];
+    write_numbers_as_n(component, path, sizeof path);
+    for (char *slash = path; slash; slash = strrchr(path, '/')) {
+        if (slash != path)
+            *slash = '\0';
+        for (uint32_t i = 0; i < r->abouts; i++)
+            if (strcmp(r->about[i].component, path) == 0)
+                return r->about[i].sentence;
+    }
+    return NULL;
 }
 
 /* --- matching ---------------------------------------------------------------------------------------------------- */
@@ -228,23 +281,41 @@ static bool frame_matches(const struct rules *r, uint32_t frame, uint32_t patter
     return bits && (bits[pattern / 64] >> pattern % 64 & 1);
 }
 
+/* The patterns from `i` on fit frames from `at` on; `here`: the first of them fits the frame `at` itself. */
+static bool patterns_match(const struct rules *r, const struct rule *rule, uint32_t i, const struct symbol_stack *stack,
+                           uint32_t at, bool here)
+{
+    while (i < rule->count && *r->pattern[rule->pattern[i]] == '=')
+        i++;
+    if (i == rule->count)
+        return true;
+    if (rule->wanting >> i & 1) {
+        at = r->wanting;
+        here = true;
+    }
+    bool direct = rule->direct >> i & 1;
+    for (; at < stack->count; at++) {
+        if (frame_matches(r, at, rule->pattern[i])) {
+            /* without <<, a later fit of this one would leave the rest fewer frames, no more */
+            bool rest = patterns_match(r, rule, i + 1, stack, at + 1, direct);
+            if (rest || !direct)
+                return rest;
+        }
+        if (here)
+            return false;
+    }
+    return false;
+}
+
 static bool rule_matches(const struct rules *r, const struct rule *rule, const struct symbol_stack *stack,
                          const char *call)
 {
-    uint32_t at = 0;
     for (uint32_t i = 0; i < rule->count; i++) {
         const char *p = r->pattern[rule->pattern[i]];
-        if (*p == '=') {
-            if (fnmatch(p + 1, call, 0) != 0)
-                return false;
-            continue;
-        }
-        while (at < stack->count && !frame_matches(r, at, rule->pattern[i]))
-            at++;
-        if (at++ == stack->count)
+        if (*p == '=' && fnmatch(p + 1, call, 0) != 0)
             return false;
     }
-    return true;
+    return patterns_match(r, rule, 0, stack, 0, false);
 }
 
 /* Frames that allocate for others say nothing about who wanted the memory. */
@@ -261,12 +332,13 @@ static bool is_plumbing(const struct symbol_frame *f)
     return false;
 }
 
-static const char *wanting_module(const struct symbol_stack *stack)
+/* The innermost frame that wanted the memory for itself; the innermost of all if there is none. */
+static uint32_t wanting_frame(const struct symbol_stack *stack)
 {
     for (uint32_t i = 0; i < stack->count; i++)
         if (!is_plumbing(stack->frame[i]))
-            return stack->frame[i]->module;
-    return stack->count ? stack->frame[0]->module : "";
+            return i;
+    return 0;
 }
 
 /* Up to the first boundary that has something of its own inside. */
@@ -295,7 +367,10 @@ static const char *module_component(struct rules *r, const char *module)
 
 struct attribution rules_attribute(struct rules *r, const struct symbol_stack *stack, const char *call)
 {
-    struct attribution a = { .how = "", .evidence = EVIDENCE_STACK, .module = wanting_module(stack) };
+    struct attribution a = { .how = "", .evidence = EVIDENCE_STACK, .module = "" };
+    r->wanting = wanting_frame(stack);
+    if (stack->count)
+        a.module = stack->frame[r->wanting]->module;
     look_up_frames(r, stack);
     a.identity = identity_of(r, stack);
     if (stack->tag) {

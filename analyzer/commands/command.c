@@ -2,12 +2,15 @@
 #include "commands/command.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "base/memory.h"
 
 int command_fail(const struct error *e)
 {
@@ -65,12 +68,59 @@ struct residency *command_residency(const struct trace *t)
     return r;
 }
 
+static void add_file(struct command_rules *files, const char *path)
+{
+    array_room(files->file, files->count, files->room);
+    files->file[files->count++] = memory_copy(path, strlen(path));
+}
+
+/* A folder of that name may hold characters that glob would take for its own. */
+static char *quote_for_glob(const char *path)
+{
+    char *out = memory_take(2 * strlen(path) + 1), *p = out;
+    for (; *path; *p++ = *path++)
+        if (strchr("\\*?[", *path))
+            *p++ = '\\';
+    *p = '\0';
+    return out;
+}
+
+struct command_rules command_rules_find(const char *first)
+{
+    struct command_rules files = { .count = 0 };
+    const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    char pattern[8300];
+    glob_t found;
+    if (first)
+        add_file(&files, first);
+    bool own = config && *config == '/'; /* the specification: a relative path is to be ignored */
+    char *folder = quote_for_glob(own ? config : home ? home : "");
+    bool fits =
+        snprintf(pattern, sizeof pattern, "%s%s/memtap/*.rules", folder, own ? "" : "/.config") < (int)sizeof pattern;
+    free(folder);
+    if (!fits || (!own && !home) || glob(pattern, 0, NULL, &found) != 0)
+        return files;
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        add_file(&files, found.gl_pathv[i]);
+    globfree(&found);
+    return files;
+}
+
+void command_rules_free(struct command_rules *files)
+{
+    for (uint32_t i = 0; i < files->count; i++)
+        free(files->file[i]);
+    free(files->file);
+}
+
 int command_open(struct command_input *in, const char *session, const char *rules)
 {
     struct error e;
     if (!command_session(session, &in->session, &e))
         return command_fail(&e);
-    in->rules = rules_new(rules, &e);
+    struct command_rules files = command_rules_find(rules);
+    in->rules = rules_new((const char *const *)files.file, files.count, &e);
+    command_rules_free(&files);
     if (!in->rules) {
         session_close(&in->session);
         return command_fail(&e);

@@ -23,7 +23,16 @@ struct command_input {
 /* Opens a session; says on stderr what of it could not be read. */
 bool command_session(const char *path, struct session *s, struct error *e);
 
-/* Opens a session and reads the rules, those of `rules` (or NULL) first. EXIT_FINE, or the code after a complaint. */
+/* Rule files of the user, in the order in which they are asked: `first` (or NULL), then by name those that end with
+ * .rules in $XDG_CONFIG_HOME/memtap (~/.config/memtap without it). */
+struct command_rules {
+    char **file;
+    uint32_t count, room;
+};
+struct command_rules command_rules_find(const char *first);
+void command_rules_free(struct command_rules *files);
+
+/* Opens a session and reads the rules, those of `rules` (or NULL) and the user's first. EXIT_FINE, or the code after a complaint. */
 int command_open(struct command_input *in, const char *session, const char *rules);
 void command_close(struct command_input *in);
 

@@ -12,6 +12,7 @@ int command_mark(int argc, char **argv);
 int command_pause(int argc, char **argv);
 int command_resume(int argc, char **argv);
 int command_pack(int argc, char **argv);
+int command_rules(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 #endif

@@ -198,6 +198,23 @@ static void print_group(struct table *t, const struct summary *s, const struct r
     }
 }
 
+/* What the components are, each sentence once, at the highest part that it is about. */
+static void print_sentences(const struct summary *s, const struct report_style *style, FILE *out)
+{
+    const char *last = NULL;
+    char text[1000];
+    for (uint32_t i = 0; i < s->components; i++) {
+        const struct summary_component *c = &s->component[i];
+        if (!c->about || c->about == last || !(c->allocated || c->resident + c->swapped))
+            continue;
+        if (!last)
+            fputc('\n', out);
+        last = c->about;
+        snprintf(text, sizeof text, "%.240s: %.600s", c->path, c->about);
+        table_wrap(text, 2, style->width, out);
+    }
+}
+
 void components_print(const struct summary *s, const struct report_style *style, FILE *out)
 {
     struct rows r = { .count = 0 };
@@ -218,6 +235,8 @@ void components_print(const struct summary *s, const struct report_style *style,
     }
     fputc('\n', out);
     table_print(&t, 2, style->width, out);
+    if (style->verbose)
+        print_sentences(s, style, out);
     free(group);
     free(r.row);
 }

@@ -4,7 +4,7 @@
 
 #include "report/report.h"
 
-/* Layers are folded into one row, unless the style is verbose. */
+/* Layers are folded into one row, unless the style is verbose; then it says what each is, too. */
 void components_print(const struct summary *s, const struct report_style *style, FILE *out);
 
 #endif

@@ -87,7 +87,8 @@ static json_t *component_json(const struct summary_component *c, bool measured)
             ? json_pack("{s:o s:o s:s}", "bytes", c->bound.bytes ? number(c->bound.bytes) : json_null(), "pieces",
                         c->bound.pieces ? number(c->bound.pieces) : json_null(), "source", c->bound.source)
             : json_null();
-    return json_pack("{s:o s:s s:o s:o s:o s:o s:o s:o s:o s:o}", "path", text(c->path), "how", c->how, "model",
+    return json_pack("{s:o s:o s:s s:o s:o s:o s:o s:o s:o s:o s:o}", "path", text(c->path), "about",
+                     c->about ? text(c->about) : json_null(), "how", c->how, "model",
                      *c->model ? text(c->model) : json_null(), "allocated", number(c->allocated), "resident",
                      measured ? number(c->resident) : json_null(), "swapped",
                      measured ? number(c->swapped) : json_null(), "blocks", number(c->blocks), "born", born, "bound",

@@ -34,6 +34,7 @@ const char *phase_name(enum phase p); /* "load", "warm-up", "serve" */
 
 struct summary_component {
     const char *path, *how, *model;
+    const char *about;  /* what it is, in a sentence; NULL: nobody says it */
     uint64_t allocated; /* live heap blocks and mappings */
     uint64_t resident;  /* of these, and of what belongs to them without having been asked for; without swap */
     uint64_t swapped;

@@ -135,8 +135,9 @@ static struct summary_component *find_component(struct builder *b, const struct 
         kh_key(b->index, k) = memory_copy(key, strlen(key));
         kh_value(b->index, k) = s->components;
         array_room(s->component, s->components, s->component_room);
-        s->component[s->components++] =
-            (struct summary_component){ .path = o->component, .how = o->how, .model = o->model };
+        s->component[s->components++] = (struct summary_component){
+            .path = o->component, .how = o->how, .model = o->model, .about = rules_about(b->in->rules, o->component)
+        };
         bounds_find(trace_info(b->trace), o->component, &s->component[s->components - 1].bound);
     }
     return &s->component[kh_value(b->index, k)];

@@ -27,7 +27,7 @@ static struct symbol_stack stack_of(const char *module, uint32_t count, const ch
 static struct rules *built_in(void)
 {
     struct error e;
-    struct rules *r = rules_new(NULL, &e);
+    struct rules *r = rules_new(NULL, 0, &e);
     assert_non_null(r);
     return r;
 }
@@ -90,13 +90,14 @@ static void a_users_rules_come_first(void **state)
     struct symbol_stack s = STACK("/lib/libllama.so", "llama_kv_cache::llama_kv_cache");
     (void)state;
     write_file("/tmp/memtap-test.rules", "# mine\nmine/cache how=special : llama_kv_cache::*   # a comment\n");
-    struct rules *r = rules_new("/tmp/memtap-test.rules", &e);
+    const char *file = "/tmp/memtap-test.rules";
+    struct rules *r = rules_new(&file, 1, &e);
     assert_non_null(r);
     assert_string_equal(rules_attribute(r, &s, "malloc").component, "mine/cache");
     assert_string_equal(rules_attribute(r, &s, "malloc").how, "special");
     rules_free(r);
     write_file("/tmp/memtap-test.rules", "fine : a\nthis is no rule\n");
-    assert_null(rules_new("/tmp/memtap-test.rules", &e));
+    assert_null(rules_new(&file, 1, &e));
     assert_int_equal(e.code, EXIT_TROUBLE);
     assert_non_null(strstr(e.text, ":2 is no rule"));
     unlink("/tmp/memtap-test.rules");

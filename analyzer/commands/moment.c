@@ -37,7 +37,7 @@ static bool find_moment(const struct session *s, struct heap **heap, struct heap
     return error_set(e, EXIT_TROUBLE, "the session %s has no request %" PRIu64, s->path, until->event);
 }
 
-/* The last allocation that failed, in whichever process. */
+/* The last allocation that failed, in whichever process; else when the kernel killed one for want of memory. */
 static bool find_failure(const struct session *s, struct heap **heap, struct heap_until *until, struct error *e)
 {
     for (uint32_t i = 0; i < s->count; i++) {
@@ -46,8 +46,14 @@ static bool find_failure(const struct session *s, struct heap **heap, struct hea
         if (f && (until->what != HEAP_UNTIL_MONO || time > until->event))
             *until = (struct heap_until){ .what = HEAP_UNTIL_MONO, .event = time };
     }
+    for (uint32_t i = 0; i < s->count && until->what != HEAP_UNTIL_MONO; i++)
+        for (uint32_t k = 0; k < heap_mark_count(heap[i]); k++)
+            if (strcmp(heap_mark(heap[i], k)->name, "oom") == 0) /* memtap run saw the kernel kill it */
+                *until = (struct heap_until){ .what = HEAP_UNTIL_MONO,
+                                              .event = trace_mono_ns(s->trace[i], heap_mark(heap[i], k)->time) };
     return until->what == HEAP_UNTIL_MONO ||
-           error_set(e, EXIT_TROUBLE, "in the session %s no allocation failed", s->path);
+           error_set(e, EXIT_TROUBLE,
+                     "in the session %s no allocation failed, and nothing was killed for want of memory", s->path);
 }
 
 /* Replays the session up to the moment that is asked for. */

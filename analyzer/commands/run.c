@@ -33,6 +33,7 @@ struct watch {
     struct endings *endings;
     uint32_t held; /* processes that endings has been told of */
     struct residency_watch *residency;
+    uint64_t oom_kills; /* of our control group, before; the program may leave it only of its own will */
 };
 
 static int read_options(struct run_options *o, int argc, char **argv)
@@ -141,10 +142,20 @@ static bool make_session(struct run_options *o, struct error *e)
 
 /* --- afterwards -------------------------------------------------------------------------------------------------- */
 
+/* The kernel kills for want of memory without a word to the process: the count of its control group says it. */
+static bool was_killed_for_memory(const struct watch *w, int status)
+{
+    uint64_t kills;
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && residency_oom_kills(getpid(), &kills) &&
+           kills > w->oom_kills;
+}
+
 /* How a process ended, as far as its own tap could not say. */
-static void note_end(const struct trace *t, int status)
+static void note_end(const struct watch *w, const struct trace *t, int status)
 {
     struct error e;
+    if (trace_info(t)->end == TRACE_END_OPEN && was_killed_for_memory(w, status))
+        trace_mark(trace_path(t), "oom", 0, &e);
     if (trace_info(t)->end == TRACE_END_OPEN && !trace_info(t)->replaced)
         trace_set_end(trace_path(t), WIFSIGNALED(status) ? TRACE_END_SIGNAL : TRACE_END_EXIT,
                       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), &e);
@@ -156,7 +167,7 @@ static void note_ends(const struct session *s, const struct watch *w)
         pid_t pid = (pid_t)trace_info(s->trace[i])->pid;
         int status = w->status;
         if (pid == w->pid || endings_status(w->endings, pid, &status))
-            note_end(s->trace[i], status);
+            note_end(w, s->trace[i], status);
     }
 }
 
@@ -224,6 +235,7 @@ int command_run(int argc, char **argv)
     struct watch w = {
         .pid = pid, .drain = trace_drain_new(o.session), .endings = endings_new(), .residency = residency_watch_new()
     };
+    residency_oom_kills(getpid(), &w.oom_kills);
     w.status = launch_wait(pid, watch, &w);
     trace_drain_free(w.drain);
     residency_watch_free(w.residency);

@@ -101,6 +101,9 @@ struct residency_snapshot {
 struct residency_snapshot *residency_take(pid_t pid, struct error *e);
 void residency_free(struct residency_snapshot *s); /* NULL is fine */
 
+/* How many processes of its control group the kernel has killed for want of memory. False if that is not known. */
+bool residency_oom_kills(pid_t pid, uint64_t *kills);
+
 /* The resident bytes of an address range; page parts are clipped to it. */
 struct residency_bytes residency_of(const struct residency_snapshot *s, uint64_t start, uint64_t end);
 /* The mapping that holds the address; NULL if none does. */

@@ -54,12 +54,13 @@ static bool read_oom_kills(const char *path, uint64_t *kills)
 }
 
 /* Lines of /proc/PID/cgroup: "0::/path" of version 2, "4:cpu,memory:/path" of version 1. */
-static void read_cgroup(pid_t pid, struct residency_totals *t)
+bool residency_oom_kills(pid_t pid, uint64_t *kills)
 {
+    bool found = false;
     char name[64], line[4096], path[4300];
     snprintf(name, sizeof name, "/proc/%d/cgroup", (int)pid);
     FILE *f = fopen(name, "re");
-    while (f && !t->has_oom_kills && fgets(line, sizeof line, f)) {
+    while (f && !found && fgets(line, sizeof line, f)) {
         char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
         if (!group)
             continue;
@@ -71,10 +72,11 @@ static void read_cgroup(pid_t pid, struct residency_totals *t)
             snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s/memory.oom_control", group);
         else
             continue;
-        t->has_oom_kills = read_oom_kills(path, &t->oom_kills);
+        found = read_oom_kills(path, kills);
     }
     if (f)
         fclose(f);
+    return found;
 }
 
 /* --- by one method or another ------------------------------------------------------------------------------------ */
@@ -106,7 +108,7 @@ struct residency_snapshot *take_by(pid_t pid, enum residency_method method, stru
     for (; method <= RESIDENCY_BY_STATUS; method++) {
         struct builder b = begin(method);
         if (take_pages(&b, pid, e) && read_status(pid, &b.s->totals)) {
-            read_cgroup(pid, &b.s->totals);
+            b.s->totals.has_oom_kills = residency_oom_kills(pid, &b.s->totals.oom_kills);
             builder_finish(&b);
             b.s->cost_ns = monotonic_ns() - b.s->mono_ns;
             return b.s;

@@ -14,6 +14,8 @@ struct finder {
     const struct residency_snapshot *pages;
     struct rules *rules;
     struct tensors *tensors;
+    struct trace_range *own; /* places of the tap's memory, by address */
+    uint32_t owns;
     bool *swa; /* of the heap's buffers: holds the cache of the sliding-window layers */
 };
 

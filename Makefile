@@ -162,6 +162,10 @@ test: ## what ./scripts/test does
 check-ollama: all ## a real Ollama under the plain LD_PRELOAD line (builds it once: 2 minutes, 94 MB in ~/.cache)
 	tests/run tests/engines/ollama/check
 
+.PHONY: check-components
+check-components: all ## components of three real builds of llama.cpp, loaded in every way (6 minutes)
+	PATH="$(CURDIR)/build/node/bin:$$PATH" COMPONENTS=all tests/run tests/suites/components
+
 # --- habits -----------------------------------------------------------------------------------------------------------
 
 SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' '*.cc')

@@ -176,6 +176,10 @@ check-pytorch: all ## a real PyTorch under the tap (unpacks Debian 12's once: 1 
 check-onnxruntime: all ## a real ONNX Runtime under the tap (onnxruntime-node by npm once: 300 MB)
 	tests/run tests/engines/onnxruntime/check
 
+.PHONY: check-components
+check-components: all ## components of three real builds of llama.cpp, loaded in every way (6 minutes)
+	PATH="$(CURDIR)/build/node/bin:$$PATH" COMPONENTS=all tests/run tests/suites/components
+
 # --- habits -----------------------------------------------------------------------------------------------------------
 
 SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h' '*.cc')

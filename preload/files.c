@@ -1,9 +1,12 @@
 /* files.c: see files.h. */
 #include "files.h"
 
+#include <errno.h>
+
 #define MODELS 256u
 #define LEAST_SIZE 1024u /* of a model file */
 #define HEAD 128u
+#define BLOCK 4096u /* of a disk, at most */
 
 struct model_file {
     struct sys_file file;
@@ -57,6 +60,20 @@ static bool is_torch(const uint8_t *head, const char *path)
     return false;
 }
 
+static bool read_head(int fd, uint8_t *head)
+{
+    long got = sys_pread(fd, head, HEAD, 0);
+    if (got != -EINVAL)
+        return got == HEAD;
+    uint8_t *block = sys_map(BLOCK); /* opened with O_DIRECT: whole blocks, to addresses of whole blocks */
+    if (!block)
+        return false;
+    got = sys_pread(fd, block, BLOCK, 0);
+    __builtin_memcpy(head, block, HEAD);
+    sys_unmap(block, BLOCK);
+    return got >= (long)HEAD;
+}
+
 static bool is_model(const uint8_t *head, const struct sys_file *file, const char *path)
 {
     return __builtin_memcmp(head, "GGUF", 4) == 0 || is_safetensors(head, file->size) || is_torch(head, path);
@@ -102,7 +119,7 @@ static uint32_t add_model(int fd, const struct sys_file *file)
     char path[sizeof models.file->path];
     uint8_t head[HEAD];
     if (!file->regular || file->size < LEAST_SIZE || __atomic_load_n(&models.count, __ATOMIC_RELAXED) >= MODELS ||
-        sys_pread(fd, head, sizeof head, 0) != (long)sizeof head || !may_be_model(head, file))
+        !read_head(fd, head) || !may_be_model(head, file))
         return MODELS;
     path_of(fd, path, sizeof path);
     if (!is_model(head, file, path))

@@ -62,6 +62,7 @@ void sample_take(struct cursor *cursor, uint64_t now)
     r.own = sys_resident_bytes();
     __atomic_store_n(&s->own_anonymous, sys_mapped_bytes(), __ATOMIC_RELAXED);
     __atomic_store_n(&s->own_resident, r.own, __ATOMIC_RELAXED);
+    sys_own_ranges(&tracefile_header->own->start, TRACE_OWN);
     ring_put(cursor, RECORD_SAMPLE, &r, NULL, 0, NULL, 0);
 }
 

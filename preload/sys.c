@@ -399,6 +399,16 @@ uint64_t sys_mapped_bytes(void)
     return __atomic_load_n(&own.bytes, __ATOMIC_RELAXED);
 }
 
+void sys_own_ranges(uint64_t *range, unsigned count)
+{
+    for (unsigned i = 0; i < sizeof own.range / sizeof *own.range && i < count; i++) {
+        uintptr_t start = __atomic_load_n(&own.range[i].start, __ATOMIC_ACQUIRE);
+        size_t size = __atomic_load_n(&own.range[i].size, __ATOMIC_ACQUIRE);
+        range[2 * i] = size ? start : 0;
+        range[2 * i + 1] = size ? start + size : 0;
+    }
+}
+
 uint64_t sys_resident_bytes(void)
 {
     enum { PAGES = 256 };

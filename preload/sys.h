@@ -87,8 +87,9 @@ void sys_unmap_file(void *address, size_t size);                    /* what sys_
 void sys_map_over(void *address, size_t size);                      /* private zero pages instead of what is there */
 void *sys_map_wiped(size_t size); /* private, zero in a forked child; NULL if the kernel cannot (before 4.14) */
 bool sys_protect(void *address, size_t size, int prot);
-uint64_t sys_mapped_bytes(void);   /* what sys_map holds now */
-uint64_t sys_resident_bytes(void); /* how much of that is in memory */
+uint64_t sys_mapped_bytes(void);                      /* what sys_map holds now */
+void sys_own_ranges(uint64_t *range, unsigned count); /* start and end of each of them; 0 and 0: none */
+uint64_t sys_resident_bytes(void);                    /* how much of that is in memory */
 
 /* --- text -------------------------------------------------------------------------------------------------------- */
 

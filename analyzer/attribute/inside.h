@@ -14,6 +14,8 @@ struct finder {
     const struct residency_snapshot *pages;
     struct rules *rules;
     struct tensors *tensors;
+    struct trace_range *own; /* places of the tap's memory, by address */
+    uint32_t owns;
     bool *swa; /* of the heap's buffers: holds the cache of the sliding-window layers */
 };
 
@@ -47,8 +49,6 @@ struct owner *owners_add(struct finder *f, uint64_t start, uint64_t end);
 
 /* tensors.c */
 
-/* Opens the model files that the process holds something of, so that tensors are found in them. */
-void tensors_meet_files(struct finder *f);
 /* Which of the heap's buffers hold the key-value cache of sliding-window layers: f->swa. */
 void tensors_sort_caches(struct finder *f);
 /*

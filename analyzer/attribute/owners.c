@@ -139,6 +139,8 @@ static void own_plain(struct finder *f, const struct place *p, uint64_t start, u
         return;
     }
     uint32_t count = heap_file_bytes_count(f->heap);
+    /* What JavaScript looks into the file with is not what the engine computes with. */
+    const char *how = strncmp(f->site[p->site].component, "runtime/js", 10) == 0 ? "copy" : "read";
     for (uint32_t i = first_behind(f->heap, count, heap_file_bytes, start); start < end; i++) {
         const struct heap_content *c = i < count ? heap_file_bytes(f->heap, i) : NULL;
         if (!c || c->start >= end) {
@@ -149,7 +151,7 @@ static void own_plain(struct finder *f, const struct place *p, uint64_t start, u
             own_by_site(f, p, start, c->start);
         uint64_t from = c->start > start ? c->start : start, to = c->end < end ? c->end : end;
         path = trace_string(f->trace, c->file);
-        own_by_file(f, p, from, to, path ? path : "", c->offset + (from - c->start), "read");
+        own_by_file(f, p, from, to, path ? path : "", c->offset + (from - c->start), how);
         start = to;
     }
 }
@@ -254,14 +256,43 @@ static void measure(struct finder *f)
     }
 }
 
+/* So that the name of a tensor tells its model: what was read to one place may have been copied to another since. */
+static void open_models(struct finder *f)
+{
+    for (uint32_t i = 0; i < trace_string_count(f->trace); i++) {
+        const char *text = trace_string(f->trace, i);
+        if (text && *text == '/')
+            tensors_model(f->tensors, text);
+    }
+}
+
+static int by_range(const void *a, const void *b)
+{
+    const struct trace_range *x = a, *y = b;
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+static void collect_own(struct finder *f)
+{
+    f->own = memory_take(TRACE_OWN * sizeof *f->own);
+    for (uint32_t i = 0; i < TRACE_OWN; i++)
+        if (trace_info(f->trace)->own[i].start < trace_info(f->trace)->own[i].end)
+            f->own[f->owns++] = trace_info(f->trace)->own[i];
+    array_sort(f->own, f->owns, sizeof *f->own, by_range);
+    f->owners->knows_own = f->owns > 0;
+}
+
 struct owners owners_find(const struct heap *h, const struct trace *t, const struct attribution *site,
                           const struct residency_snapshot *pages, struct rules *rules, struct tensors *tensors)
 {
     struct owners found = { .measured = pages != NULL };
-    struct finder f = { &found, h, t, site, pages, rules, tensors, NULL };
+    struct finder f = {
+        .owners = &found, .heap = h, .trace = t, .site = site, .pages = pages, .rules = rules, .tensors = tensors
+    };
     struct places places = collect_places(h);
-    tensors_meet_files(&f);
     tensors_sort_caches(&f);
+    collect_own(&f);
+    open_models(&f);
     own_places(&f, &places);
     array_sort(found.owner, found.count, sizeof *found.owner, by_address);
     if (pages) {
@@ -270,6 +301,7 @@ struct owners owners_find(const struct heap *h, const struct trace *t, const str
         array_sort(found.owner, found.count, sizeof *found.owner, by_address);
     }
     free(places.place);
+    free(f.own);
     free(f.swa);
     return found;
 }

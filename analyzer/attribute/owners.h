@@ -33,7 +33,8 @@ struct owner {
 struct owners {
     struct owner *owner; /* by address, without overlaps */
     uint32_t count, room;
-    bool measured; /* resident parts are known */
+    bool measured;  /* resident parts are known */
+    bool knows_own; /* where the tap's own memory lies is known: it belongs to OWNER_MEMTAP, not to OWNER_NOBODY */
 };
 
 struct tensors; /* what names of tensors and contents of model files mean; shared by the processes of a session */

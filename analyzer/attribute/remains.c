@@ -73,11 +73,11 @@ static bool holds_stack(const struct heap *h, const struct residency_vma *vma)
     return false;
 }
 
-/* The data of a module without initial values (.bss) lies right behind what is mapped of its file. */
-static bool follows_module(const struct residency_snapshot *pages, const struct residency_vma *vma)
+/* The data of a module without initial values (.bss) lies right behind what is mapped of its file. NULL: it is none. */
+static const char *followed_module(const struct residency_snapshot *pages, const struct residency_vma *vma)
 {
     const struct residency_vma *before = residency_vma_at(pages, vma->start - 1);
-    return before && before->backing == RESIDENCY_OF_FILE && (before->prot & 2);
+    return before && before->backing == RESIDENCY_OF_FILE && (before->prot & 2) ? before->path : NULL;
 }
 
 static bool is_code(const struct finder *f, const char *path)
@@ -117,8 +117,9 @@ static struct purpose purpose_of(const struct finder *f, const struct residency_
         return (struct purpose){ "allocator/retained", true };
     if (holds_stack(f->heap, vma))
         return (struct purpose){ "runtime/stacks", false };
-    if (follows_module(f->pages, vma))
-        return (struct purpose){ "runtime/code", false };
+    const char *module = followed_module(f->pages, vma);
+    if (module)
+        return (struct purpose){ is_own(f, module) ? OWNER_MEMTAP : "runtime/code", false };
     return (struct purpose){ OWNER_NOBODY, false };
 }
 
@@ -149,6 +150,31 @@ static bool has_blocks(const struct finder *f, const struct residency_vma *vma, 
     return false;
 }
 
+static void add_by_purpose(struct finder *f, uint64_t start, uint64_t end, const struct residency_vma *vma,
+                           const struct purpose *p)
+{
+    if (start < end && p->of_allocator)
+        add_of_allocator(f, start, end, vma);
+    else
+        add_remains(f, start, end, p->component, vma);
+}
+
+/* What the program did not ask for may be the tap's: the kernel joins its mappings with their neighbours. */
+static void add_gap(struct finder *f, uint64_t start, uint64_t end, const struct residency_vma *vma,
+                    const struct purpose *p)
+{
+    for (uint32_t i = 0; i < f->owns && f->own[i].start < end; i++) {
+        if (f->own[i].end <= start)
+            continue;
+        uint64_t from = f->own[i].start > start ? f->own[i].start : start;
+        uint64_t to = f->own[i].end < end ? f->own[i].end : end;
+        add_by_purpose(f, start, from, vma, p);
+        add_remains(f, from, to, OWNER_MEMTAP, vma);
+        start = to;
+    }
+    add_by_purpose(f, start, end, vma, p);
+}
+
 static void find_in(struct finder *f, const struct residency_vma *vma, uint32_t *first, uint32_t owners)
 {
     while (*first < owners && f->owners->owner[*first].end <= vma->start)
@@ -158,10 +184,8 @@ static void find_in(struct finder *f, const struct residency_vma *vma, uint32_t 
     for (uint32_t i = *first; at < vma->end; i++) {
         bool more = i < owners && f->owners->owner[i].start < vma->end;
         uint64_t until = more ? f->owners->owner[i].start : vma->end, next = more ? f->owners->owner[i].end : vma->end;
-        if (until > at && p.of_allocator)
-            add_of_allocator(f, at, until, vma);
-        else if (until > at)
-            add_remains(f, at, until, p.component, vma);
+        if (until > at)
+            add_gap(f, at, until, vma, &p);
         if (next > at)
             at = next;
     }

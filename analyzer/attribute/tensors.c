@@ -111,23 +111,6 @@ const struct model_tensor *tensors_at(struct tensors *t, const struct model *m, 
     return low < m->tensors && o->order[low]->file == file ? o->order[low] : NULL;
 }
 
-void tensors_meet_files(struct finder *f)
-{
-    uint32_t last = 0;
-    for (uint32_t i = 0; i < heap_mapping_count(f->heap); i++) {
-        const char *path = trace_string(f->trace, heap_mapping(f->heap, i)->file);
-        if (heap_mapping(f->heap, i)->file && path)
-            tensors_model(f->tensors, path);
-    }
-    for (uint32_t i = 0; i < heap_file_bytes_count(f->heap); i++) {
-        uint32_t file = heap_file_bytes(f->heap, i)->file;
-        const char *path = file != last ? trace_string(f->trace, file) : NULL;
-        if (path)
-            tensors_model(f->tensors, path);
-        last = file;
-    }
-}
-
 uint64_t tensors_file_bytes(const struct tensors *t)
 {
     uint64_t sum = 0;

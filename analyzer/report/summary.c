@@ -199,14 +199,23 @@ static void add_threads(struct builder *b, const struct heap *h)
     }
 }
 
-/* A snapshot knows more than the tap's own sample. Of what has no owner, as much is the tap's own as it holds
- * privately. */
+/* A snapshot knows more than the tap's own sample. Where the tap's own memory lies is not known, as much of what has no
+ * owner is the tap's as it holds privately. */
 static void add_pages(struct summary *s, struct summary_process *p, const struct residency_snapshot *pages,
                       uint64_t nobody)
 {
-    uint64_t own = p->info->own_resident < nobody ? p->info->own_resident : nobody;
+    uint64_t own = p->owners.knows_own ? 0 : p->info->own_resident < nobody ? p->info->own_resident : nobody;
+    uint64_t said = pages->totals.rss_anon + pages->totals.rss_file + pages->totals.swap;
+    uint64_t found = pages->found.anon + pages->found.file + pages->found.swapped;
     s->measured = true;
     p->pages = pages->totals;
+    if (found > said) { /* the process went on between the two looks; what was found has owners, */
+        p->pages.rss_anon = pages->found.anon;
+        p->pages.rss_file = pages->found.file;
+        p->pages.swap = pages->found.swapped;
+    } else { /* and what was not has none */
+        s->unexplained += said - found;
+    }
     p->has_sample = true;
     s->sample.rss_anon += p->pages.rss_anon - p->sample.rss_anon;
     s->sample.rss_file += p->pages.rss_file - p->sample.rss_file;

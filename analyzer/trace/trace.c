@@ -102,6 +102,7 @@ static void read_info(struct trace *t)
         .warnings = h->warnings,
         .own_bytes = h->status.own_anonymous,
         .own_resident = h->status.own_resident,
+        .own = h->own,
         .ring_bytes = ring_bytes(&t->source),
     };
     for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
@@ -259,6 +260,11 @@ const struct trace_node *trace_node(const struct trace *t, uint32_t id)
 const struct trace_module *trace_module(const struct trace *t, uint32_t id)
 {
     return id < t->definitions.modules && t->definitions.module[id].path ? &t->definitions.module[id] : NULL;
+}
+
+uint32_t trace_string_count(const struct trace *t)
+{
+    return t->definitions.strings;
 }
 
 const char *trace_string(const struct trace *t, uint32_t id)

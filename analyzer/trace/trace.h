@@ -36,6 +36,7 @@ struct trace_info {
     uint64_t losses[TRACE_LOSS_COUNT];
     const char *warnings;             /* about settings, one sentence a line */
     uint64_t own_bytes, own_resident; /* the tap's private memory */
+    const struct trace_range *own;    /* TRACE_OWN places of it when last looked at, some empty; not checked */
     uint64_t ring_bytes;              /* its ring, shared with the file */
 };
 
@@ -92,8 +93,9 @@ struct trace_thread {
 
 const struct trace_node *trace_node(const struct trace *t, uint32_t id);     /* NULL if there is none */
 const struct trace_module *trace_module(const struct trace *t, uint32_t id); /* NULL if there is none */
-const char *trace_string(const struct trace *t, uint32_t id);                /* NULL if there is none */
-uint32_t trace_node_count(const struct trace *t);                            /* one more than the greatest number */
+uint32_t trace_string_count(const struct trace *t);           /* above every number; some between are of no string */
+const char *trace_string(const struct trace *t, uint32_t id); /* NULL if there is none */
+uint32_t trace_node_count(const struct trace *t);             /* one more than the greatest number */
 uint32_t trace_module_count(const struct trace *t);
 const char *trace_thread_name(const struct trace *t, uint32_t tid); /* "" if there is none */
 

@@ -29,6 +29,7 @@
 #define TRACE_LOG_ALIGN 512u     /* log entries start at multiples of this, so they can be found again after damage */
 #define TRACE_REGION_SLOTS 16u   /* slots of one ring region */
 #define TRACE_REGIONS 256u       /* most ring regions of a file */
+#define TRACE_OWN 256u
 #define TRACE_SLOTS (TRACE_REGION_SLOTS * TRACE_REGIONS)
 #define TRACE_STRINGS_SIZE 8192u  /* bytes of host, executable and argv together */
 #define TRACE_WARNINGS_SIZE 1024u /* bytes of the sentences about bad settings */
@@ -143,6 +144,10 @@ struct trace_status {
     uint64_t losses[TRACE_LOSS_COUNT]; /* events lost, by cause; open chunks hold further ones (trace_chunk.lost) */
 };
 
+struct trace_range {
+    uint64_t start, end;
+};
+
 struct trace_header {
     union {
         struct trace_identity identity;
@@ -159,7 +164,9 @@ struct trace_header {
     char warnings[TRACE_WARNINGS_SIZE]; /* one sentence a line about unknown or bad settings, NUL-terminated */
     uint64_t regions[TRACE_REGIONS];    /* offset in the file of the first slot of each ring region */
     char strings[TRACE_STRINGS_SIZE];   /* host, executable, argv[0], argv[1], ...; each NUL-terminated */
-    uint8_t reserved[32768 - 12288];
+    struct trace_range
+        own[TRACE_OWN]; /* the tap's private memory when last looked at, with gaps of 0, 0; all 0: unknown */
+    uint8_t reserved[32768 - 12288 - TRACE_OWN * sizeof(struct trace_range)];
     uint64_t slots[TRACE_SLOTS]; /* state words; slot i lies in region i / TRACE_REGION_SLOTS */
 };
 

@@ -48,6 +48,16 @@ static char *find_separator(char *text, bool *direct)
     return *direct ? at : any;
 }
 
+/* An arrow with nothing on its other side is left over at the end of a pattern. Names of Rust begin with a bare <. */
+static bool has_stray_arrow(const char *pattern)
+{
+    size_t length = strlen(pattern), end = length;
+    while (end > 0 && pattern[end - 1] == '<')
+        end--;
+    bool last = end < length && (end == 0 || pattern[end - 1] == ' ');
+    return last || strncmp(pattern, "< ", 2) == 0 || strncmp(pattern, "<< ", 3) == 0;
+}
+
 static const char *read_patterns(char *text, struct grammar_line *l)
 {
     while (text) {
@@ -60,7 +70,7 @@ static const char *read_patterns(char *text, struct grammar_line *l)
         char *pattern = trim(text);
         bool wanting = *pattern == '^';
         pattern += wanting;
-        if (!*pattern || ((*pattern == '@' || *pattern == '=') && !pattern[1]))
+        if (!*pattern || ((*pattern == '@' || *pattern == '=') && !pattern[1]) || has_stray_arrow(pattern))
             return "is no rule: a pattern is empty; " SHAPE;
         if (*pattern == '=' && (wanting || direct))
             return "is no rule: =CALL is no frame, so neither ^ nor << goes with it";

@@ -89,8 +89,7 @@ def drive(options):
 
     torch.manual_seed(1)
     step('start')
-    with memtap.component('weights') if options.tag else memtap.nothing():
-        model = Model().eval()
+    model = Model().eval()
     if options.save:
         torch.save(model.state_dict(), options.save)
     if options.load:

@@ -81,7 +81,7 @@ def count_bytes(past):
 
 
 def drive(options):
-    report, kept = {'steps': {}}, []
+    report, kept, past = {'steps': {}}, [], []
 
     def step(name):
         report['steps'][name] = read_memory()

@@ -65,6 +65,7 @@ def answer(model, number, cache):
     tokens, past = torch.arange(PROMPT).add(number * 31).remainder(VOCABULARY)[None], None
     for _ in range(TOKENS):
         logits, past = model(tokens, past, cache)
+        memtap.mark(f'answering {number}')  # the logits and the token before them live
         tokens = logits.argmax(-1, keepdim=True)
     return past
 
@@ -81,7 +82,7 @@ def count_bytes(past):
 
 
 def drive(options):
-    report, kept = {'steps': {}}, []
+    report, kept, past = {'steps': {}}, [], []
 
     def step(name):
         report['steps'][name] = read_memory()
@@ -93,7 +94,10 @@ def drive(options):
     if options.save:
         torch.save(model.state_dict(), options.save)
     if options.load:
-        model.load_state_dict(torch.load(options.load))
+        checkpoint = torch.load(options.load)
+        step('read')  # the checkpoint and the parameters, side by side
+        model.load_state_dict(checkpoint)
+        del checkpoint
     if options.tag:
         report['tagged'] = memtap.tag_parameters(model)
     report['parameter_bytes'] = sum(p.numel() * p.element_size() for p in model.parameters())

@@ -2,7 +2,8 @@
  * unwind.h: the call stack of the calling thread, as a node of the table of stacks.
  *
  * Unwinders are members behind one interface; unwind.c drops the tap's own frames, and turns addresses into nodes, of
- * which those that the previous stack of the same cursor had as well cost a comparison each.
+ * which those that the previous stack of the same cursor had as well cost a comparison each. What the table unwinder has
+ * walked before need not be walked again: unwind_memo.h.
  */
 #ifndef PRELOAD_UNWIND_H
 #define PRELOAD_UNWIND_H
@@ -28,7 +29,8 @@ extern const struct unwinder unwind_libunwind; /* the reference; cannot start be
 /* Uses this unwinder from now on; false if it cannot work. Without one stacks hold the caller only. */
 bool unwind_use(const struct unwinder *unwinder);
 
-/* The node of the stack that called the hook; `caller` is the hook's return address. 0 if it cannot be recorded. */
+/* The node of the stack that called the hook; `caller` is what the hook says of it by ARCH_CALLER. 0 if it cannot be
+ * recorded. */
 uint32_t unwind_stack(struct cursor *cursor, const void *caller);
 
 void unwind_code_gone(uint64_t from, uint64_t to);

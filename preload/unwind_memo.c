@@ -1,0 +1,243 @@
+/* unwind_memo.c: see unwind_memo.h. Walks are kept outermost frame first. */
+#include "unwind_memo.h"
+
+#include "unwind_table.h"
+
+#define FRAMES 1024u /* of the longest walk that is remembered; one is */
+#define SHORT_FRAMES 48u
+#define SETS 32u
+#define WAYS 2u     /* in which a walk of up to SHORT_FRAMES can be kept */
+#define WORDS 3u    /* that one step reads at most */
+#define EDGES 2048u /* of the tree of stacks, kept for each cursor */
+
+struct word {
+    const uint64_t *at;
+    uint64_t value;
+};
+
+struct frame {
+    uint64_t key; /* unwind_key */
+    uint64_t sp, fp;
+    uint32_t node;
+    uint16_t words; /* of this frame and all further out */
+    bool fp_matters;
+    bool impure; /* the step from here has to be made anew */
+};
+
+struct memo {
+    /* The innermost frame again. key 0: the memo does not hold as a whole. */
+    uint64_t key, sp, fp, fp_mask;
+    uint32_t node;
+    uint32_t count, words;
+    struct frame *frame;
+    struct word *word;
+};
+
+/* A frame of the walk that is being made, innermost first. */
+struct step {
+    uint64_t key, sp, fp;
+    uint64_t pc_value, fp_value; /* what was read */
+    struct unwind_reads reads;
+};
+
+struct edge {
+    uint64_t pc;
+    uint32_t parent, node; /* node 0: not valid */
+};
+
+struct memos {
+    struct memo *last;
+    uint32_t generation;
+    struct memo way[SETS][WAYS];
+    struct memo deep;
+    struct edge edge[EDGES];
+    struct frame frame[SETS * WAYS][SHORT_FRAMES], deep_frame[FRAMES];
+    struct word word[SETS * WAYS][SHORT_FRAMES * WORDS], deep_word[FRAMES * WORDS];
+    struct step step[FRAMES];
+};
+
+size_t unwind_memo_size(void)
+{
+    return sizeof(struct memos);
+}
+
+static __attribute__((noinline)) void forget(struct memos *all, uint32_t generation)
+{
+    for (unsigned i = 0; i < SETS * WAYS; i++)
+        all->way[i / WAYS][i % WAYS] = (struct memo){ .frame = all->frame[i], .word = all->word[i] };
+    all->deep = (struct memo){ .frame = all->deep_frame, .word = all->deep_word };
+    __builtin_memset(all->edge, 0, sizeof all->edge);
+    all->last = &all->deep;
+    all->generation = generation;
+}
+
+/* --- comparing ---------------------------------------------------------------------------------------------------- */
+
+static inline bool begins_like(const struct memo *m, uint64_t key, const struct unwind_registers *r)
+{
+    return ((m->key ^ key) | (m->sp ^ r->sp) | ((m->fp ^ r->fp) & m->fp_mask)) == 0;
+}
+
+static inline bool holds(const struct memo *m)
+{
+    for (const struct word *w = m->word + m->words; w-- > m->word;)
+        if (unlikely(*w->at != w->value))
+            return false;
+    return true;
+}
+
+/* The first frame, from `i` outwards, whose step is not known to be what it was; -1: there is none. */
+static int find_change(const struct memo *m, int i)
+{
+    for (; i >= 0; i--) {
+        if (m->frame[i].impure)
+            return i;
+        for (unsigned w = m->frame[i].words, end = i ? m->frame[i - 1].words : 0; w-- > end;)
+            if (*m->word[w].at != m->word[w].value)
+                return i;
+    }
+    return -1;
+}
+
+/* --- walking ------------------------------------------------------------------------------------------------------ */
+
+/* One step, remembered. False: it was the last. */
+static inline bool step(struct step *s, struct unwind_registers *r, enum cfi_kind *kind)
+{
+    *s = (struct step){ .key = unwind_key(r->pc, r->exact), .sp = r->sp, .fp = r->fp };
+    *kind = unwind_step(&unwind_window, r, &s->reads);
+    s->pc_value = r->pc;
+    s->fp_value = r->fp;
+    if (unlikely(*kind == CFI_END && !s->reads.impure))
+        s->reads = (struct unwind_reads){ .pc_at = 0 }; /* known from the rule alone */
+    return *kind == CFI_STACK && r->pc != 0;
+}
+
+/* Walks until the rest is known from `m`. Sets how many frames that is, and how many were walked. False: cannot. */
+static bool walk(struct memos *all, const struct memo *m, struct unwind_registers r, unsigned *known, unsigned *walked)
+{
+    enum cfi_kind kind = CFI_STACK;
+    int next = (int)m->count - 1;
+    *known = *walked = 0;
+    do {
+        while (next >= 0 && m->frame[next].sp < r.sp)
+            next--;
+        const struct frame *f = &m->frame[next];
+        if (next >= 0 && f->sp == r.sp && f->key == unwind_key(r.pc, r.exact) && (!f->fp_matters || f->fp == r.fp)) {
+            int change = find_change(m, next);
+            if (change < 0) {
+                *known = (unsigned)next + 1;
+                return *walked + *known <= FRAMES;
+            }
+            next = change - 1;
+        }
+        if (*walked == FRAMES)
+            return false;
+    } while (step(&all->step[(*walked)++], &r, &kind));
+    return kind != CFI_UNSUPPORTED;
+}
+
+/* --- remembering -------------------------------------------------------------------------------------------------- */
+
+static inline uint32_t child(struct cursor *cursor, struct memos *all, uint32_t parent, uint64_t pc)
+{
+    struct edge *e = &all->edge[(uint32_t)((pc ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15ull >> 40) % EDGES];
+    if (likely(e->pc == pc && e->parent == parent && e->node))
+        return e->node;
+    uint32_t node = unwind_node(cursor, parent, pc);
+    e->node = 0; /* a handler may leave by siglongjmp at any place */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    e->pc = pc;
+    e->parent = parent;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    e->node = node;
+    return node;
+}
+
+static inline struct memo *set_of(struct memos *all, const struct unwind_registers *r)
+{
+    return all->way[((r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull >> 40) % SETS];
+}
+
+/* The words that the step read go with the frame, last read first; the saved frame pointer only if a frame further out
+ * uses it. */
+static unsigned keep_words(struct word *word, const struct step *s, bool fp_matters)
+{
+    unsigned n = 0;
+    if (s->reads.impure)
+        return 0;
+    if (fp_matters && s->reads.fp_at)
+        word[n++] = (struct word){ (const uint64_t *)s->reads.fp_at, s->fp_value };
+    if (s->reads.pc_at)
+        word[n++] = (struct word){ (const uint64_t *)s->reads.pc_at, s->pc_value };
+    if (s->reads.frame_at)
+        word[n++] = (struct word){ (const uint64_t *)s->reads.frame_at, s->reads.frame };
+    return n;
+}
+
+/* Makes `to` of the outermost `known` frames of `from` and the walked ones. False if a node is not to be had. */
+static bool keep(struct cursor *cursor, struct memos *all, struct memo *to, const struct memo *from, unsigned known,
+                 unsigned walked)
+{
+    unsigned words = known ? from->frame[known - 1].words : 0;
+    uint32_t node = known ? from->frame[known - 1].node : RECORD_NODE_NONE;
+    bool fp_matters = known && from->frame[known - 1].fp_matters, pure = true;
+    to->key = to->count = 0; /* until it is whole: a handler may leave by siglongjmp at any place */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (to != from) {
+        __builtin_memcpy(to->frame, from->frame, known * sizeof *to->frame);
+        __builtin_memcpy(to->word, from->word, words * sizeof *to->word);
+    }
+    struct frame *f = to->frame + known;
+    for (unsigned i = walked; i-- > 0; f++) {
+        const struct step *s = &all->step[i];
+        node = child(cursor, all, node, s->key >> 1);
+        if (!node)
+            return false;
+        words += keep_words(to->word + words, s, fp_matters);
+        fp_matters = !s->reads.impure && (s->reads.by_fp || (fp_matters && !s->reads.fp_at));
+        pure &= !s->reads.impure;
+        *f = (struct frame){ s->key, s->sp, s->fp, node, (uint16_t)words, fp_matters, s->reads.impure };
+    }
+    f--;
+    to->sp = f->sp;
+    to->fp = f->fp;
+    to->fp_mask = fp_matters ? UINT64_MAX : 0;
+    to->node = node;
+    to->words = words;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    to->count = known + walked;
+    to->key = pure ? f->key : 0;
+    return true;
+}
+
+/* The last walk does not help as a whole: another one may, or a part of the last. */
+static __attribute__((noinline)) uint32_t find_or_walk(struct cursor *cursor, struct memos *all,
+                                                       const struct unwind_registers *r)
+{
+    struct memo *set = set_of(all, r), *to = &set[set == all->last];
+    unsigned known, walked;
+    for (unsigned i = 0; i < WAYS; i++)
+        if (begins_like(&set[i], unwind_key(r->pc, r->exact), r) && holds(&set[i])) {
+            all->last = &set[i];
+            return set[i].node;
+        }
+    if (!walk(all, all->last, *r, &known, &walked))
+        return 0;
+    if (known + walked > SHORT_FRAMES)
+        to = &all->deep;
+    if (!keep(cursor, all, to, all->last, known, walked))
+        return 0;
+    all->last = to;
+    return to->node;
+}
+
+uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *all, struct unwind_registers r)
+{
+    uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
+    if (unlikely(!all->last || all->generation != generation))
+        forget(all, generation);
+    const struct memo *m = all->last;
+    return likely(begins_like(m, unwind_key(r.pc, r.exact), &r)) && likely(holds(m)) ? m->node
+                                                                                    : find_or_walk(cursor, all, &r);
+}

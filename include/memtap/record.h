@@ -193,6 +193,17 @@ static inline uint8_t *record_put_varint(uint8_t *p, uint64_t value)
     return p;
 }
 
+/* The bytes of a varint below 2^56, as the low bytes of a word, without a branch. Sets how many they are. */
+static inline uint64_t record_spread_varint(uint64_t value, unsigned *bytes)
+{
+    uint64_t x = value;
+    *bytes = ((63u - (unsigned)__builtin_clzll(value | 1)) * 9 + 73) >> 6; /* bits / 7, rounded up */
+    x = (x & 0x000000000fffffff) | (x & 0x00fffffff0000000) << 4;
+    x = (x & 0x00003fff00003fff) | (x & 0x0fffc0000fffc000) << 2;
+    x = (x & 0x007f007f007f007f) | (x & 0x3f803f803f803f80) << 1;
+    return x | 0x0080808080808080 >> 8 * (8 - *bytes);
+}
+
 /* NULL if the varint does not end before `end`, or has more than 64 bits. */
 static inline const uint8_t *record_get_varint(const uint8_t *p, const uint8_t *end, uint64_t *value)
 {
@@ -225,7 +236,13 @@ static inline unsigned record_address_slot(uint64_t address)
     return (unsigned)((address >> 4) * 0x9e3779b97f4a7c15ull >> 56);
 }
 
-/* Sets *tag |= hit when the address is remembered. Distances are mostly multiples of 16: the low bit says which. */
+/* Distances are mostly multiples of 16: the low bit says which. */
+static inline uint64_t record_distance(uint64_t delta)
+{
+    return delta & 15 ? record_zigzag(delta) << 1 | 1 : record_zigzag((uint64_t)((int64_t)delta >> 4)) << 1;
+}
+
+/* Sets *tag |= hit when the address is remembered. */
 static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
                                           uint8_t hit)
 {
@@ -234,13 +251,28 @@ static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, ui
         *tag |= hit;
         *p++ = (uint8_t)slot;
     } else {
-        uint64_t delta = address - c->address;
-        p = record_put_varint(p, delta & 15 ? record_zigzag(delta) << 1 | 1
-                                            : record_zigzag((uint64_t)((int64_t)delta >> 4)) << 1);
+        p = record_put_varint(p, record_distance(address - c->address));
         c->addresses[slot] = address;
     }
     c->address = address;
     return p;
+}
+
+/* The same for the address of a new block, of which nobody can foretell whether it is remembered: little is left to
+ * branches. p has room for 8 bytes. */
+static inline uint8_t *record_put_new_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
+                                              uint8_t hit)
+{
+    unsigned slot = record_address_slot(address), bytes;
+    uint64_t coded = record_distance(address - c->address), known = 0 - (uint64_t)(c->addresses[slot] == address);
+    if (coded >> 56)
+        return record_put_address(c, p, address, tag, hit);
+    uint64_t word = record_spread_varint(coded, &bytes);
+    word = (word & ~known) | (slot & known);
+    memcpy(p, &word, sizeof word);
+    *tag |= (uint8_t)(hit & known);
+    c->addresses[slot] = c->address = address;
+    return p + (known ? 1 : bytes);
 }
 
 static inline const uint8_t *record_get_address(struct record_coder *c, const uint8_t *p, const uint8_t *end, bool hit,
@@ -334,7 +366,7 @@ static inline uint8_t *record_put_alloc(struct record_coder *c, uint8_t *p, cons
     uint8_t tag = RECORD_ALLOC, *start = p++;
     p = record_put_time(c, p, r->time);
     p = record_put_site(c, p, (uint32_t)r->node, (uint32_t)r->call, r->size, &tag);
-    p = record_put_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
+    p = record_put_new_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
     *start = tag;
     return p;
 }

@@ -23,7 +23,7 @@ static struct {
     uintptr_t own_start, own_end;
 } chosen;
 
-uint32_t unwind_generation;
+uint32_t unwind_generation = 1;
 
 bool unwind_use(const struct unwinder *unwinder)
 {
@@ -40,16 +40,12 @@ static bool is_own(const void *pc)
     return (uintptr_t)pc - chosen.own_start < chosen.own_end - chosen.own_start;
 }
 
-/* What is kept for a cursor: the frames, and the memos behind them. */
-static __attribute__((noinline)) struct frames *attach(struct cursor *cursor)
+/* What is kept for a cursor: memos, and the frames behind them. */
+static struct frames *frames_of(struct cursor *cursor)
 {
-    cursor->attached = sys_map(sizeof(struct frames) + unwind_memo_size());
-    return cursor->attached;
-}
-
-static inline struct frames *frames_of(struct cursor *cursor)
-{
-    return likely(cursor->attached != NULL) ? cursor->attached : attach(cursor);
+    if (!cursor->attached)
+        cursor->attached = sys_map(unwind_memo_size() + sizeof(struct frames));
+    return cursor->attached ? (struct frames *)((char *)cursor->attached + unwind_memo_size()) : NULL;
 }
 
 /* How many outermost frames the stack has in common with the remembered one. */
@@ -107,7 +103,7 @@ static unsigned count_own(void *const *pc, unsigned count, const void *caller)
 }
 
 /* The whole walk, by whatever unwinder there is. */
-static __attribute__((noinline)) uint32_t walk(struct cursor *cursor, struct frames *f, const void *caller)
+static uint32_t walk(struct cursor *cursor, struct frames *f, const void *caller)
 {
     const struct unwinder *u = __atomic_load_n(&chosen.unwinder, __ATOMIC_ACQUIRE);
     unsigned count = u ? u->walk(f->walked, FRAMES) : 0, skip = count_own(f->walked, count, caller);
@@ -119,30 +115,40 @@ static __attribute__((noinline)) uint32_t walk(struct cursor *cursor, struct fra
     return intern(cursor, f, f->walked + skip, count - skip);
 }
 
-uint32_t unwind_stack(struct cursor *cursor, const void *caller)
+static __attribute__((noinline)) uint32_t find_stack(struct cursor *cursor, const void *caller,
+                                                     const struct unwind_registers *r)
 {
     struct frames *f = frames_of(cursor);
-    uint32_t node = 0;
-    if (unlikely(!f))
+    if (!f)
         return 0;
-    if (likely(chosen.memo)) {
-        struct unwind_registers r = { .exact = false };
-        arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
-        node = unwind_memo_stack(cursor, (struct memos *)(f + 1), r);
-    }
-    return likely(node != 0) ? node : walk(cursor, f, arch_caller_pc(caller));
+    uint32_t node = chosen.memo ? unwind_memo_stack(cursor, cursor->attached, r) : 0;
+    return node ? node : walk(cursor, f, arch_caller_pc(caller));
+}
+
+uint32_t unwind_stack(struct cursor *cursor, const void *caller)
+{
+    struct unwind_registers r = { .exact = false };
+    arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
+    uint32_t node = likely(cursor->attached != NULL) ? unwind_memo_same(cursor->attached, &r) : 0;
+    return likely(node != 0) ? node : find_stack(cursor, caller, &r);
+}
+
+static void forget_memos(void)
+{
+    if (__atomic_add_fetch(&unwind_generation, 1, __ATOMIC_ACQ_REL) == 0)
+        __atomic_add_fetch(&unwind_generation, 1, __ATOMIC_ACQ_REL);
 }
 
 void unwind_code_gone(uint64_t from, uint64_t to)
 {
-    __atomic_fetch_add(&unwind_generation, 1, __ATOMIC_ACQ_REL);
+    forget_memos();
     if (chosen.unwinder)
         chosen.unwinder->code_gone(from, to);
 }
 
 void unwind_forked(void)
 {
-    __atomic_fetch_add(&unwind_generation, 1, __ATOMIC_ACQ_REL);
+    forget_memos();
     if (chosen.unwinder && chosen.unwinder->forked)
         chosen.unwinder->forked();
 }

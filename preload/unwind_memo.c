@@ -10,11 +10,6 @@
 #define WORDS 3u    /* that one step reads at most */
 #define EDGES 2048u /* of the tree of stacks, kept for each cursor */
 
-struct word {
-    const uint64_t *at;
-    uint64_t value;
-};
-
 struct frame {
     uint64_t key; /* unwind_key */
     uint64_t sp, fp;
@@ -22,15 +17,6 @@ struct frame {
     uint16_t words; /* of this frame and all further out */
     bool fp_matters;
     bool impure; /* the step from here has to be made anew */
-};
-
-struct memo {
-    /* The innermost frame again. key 0: the memo does not hold as a whole. */
-    uint64_t key, sp, fp, fp_mask;
-    uint32_t node;
-    uint32_t count, words;
-    struct frame *frame;
-    struct word *word;
 };
 
 /* A frame of the walk that is being made, innermost first. */
@@ -45,9 +31,8 @@ struct edge {
     uint32_t parent, node; /* node 0: not valid */
 };
 
-struct memos {
-    struct memo *last;
-    uint32_t generation;
+struct all_memos {
+    struct memos common; /* first */
     struct memo way[SETS][WAYS];
     struct memo deep;
     struct edge edge[EDGES];
@@ -58,33 +43,20 @@ struct memos {
 
 size_t unwind_memo_size(void)
 {
-    return sizeof(struct memos);
+    return sizeof(struct all_memos);
 }
 
-static __attribute__((noinline)) void forget(struct memos *all, uint32_t generation)
+static __attribute__((noinline)) void forget(struct all_memos *all, uint32_t generation)
 {
     for (unsigned i = 0; i < SETS * WAYS; i++)
         all->way[i / WAYS][i % WAYS] = (struct memo){ .frame = all->frame[i], .word = all->word[i] };
     all->deep = (struct memo){ .frame = all->deep_frame, .word = all->deep_word };
     __builtin_memset(all->edge, 0, sizeof all->edge);
-    all->last = &all->deep;
-    all->generation = generation;
+    all->common.last = &all->deep;
+    all->common.generation = generation;
 }
 
 /* --- comparing ---------------------------------------------------------------------------------------------------- */
-
-static inline bool begins_like(const struct memo *m, uint64_t key, const struct unwind_registers *r)
-{
-    return ((m->key ^ key) | (m->sp ^ r->sp) | ((m->fp ^ r->fp) & m->fp_mask)) == 0;
-}
-
-static inline bool holds(const struct memo *m)
-{
-    for (const struct word *w = m->word + m->words; w-- > m->word;)
-        if (unlikely(*w->at != w->value))
-            return false;
-    return true;
-}
 
 /* The first frame, from `i` outwards, whose step is not known to be what it was; -1: there is none. */
 static int find_change(const struct memo *m, int i)
@@ -114,7 +86,7 @@ static inline bool step(struct step *s, struct unwind_registers *r, enum cfi_kin
 }
 
 /* Walks until the rest is known from `m`. Sets how many frames that is, and how many were walked. False: cannot. */
-static bool walk(struct memos *all, const struct memo *m, struct unwind_registers r, unsigned *known, unsigned *walked)
+static bool walk(struct all_memos *all, const struct memo *m, struct unwind_registers r, unsigned *known, unsigned *walked)
 {
     enum cfi_kind kind = CFI_STACK;
     int next = (int)m->count - 1;
@@ -139,7 +111,7 @@ static bool walk(struct memos *all, const struct memo *m, struct unwind_register
 
 /* --- remembering -------------------------------------------------------------------------------------------------- */
 
-static inline uint32_t child(struct cursor *cursor, struct memos *all, uint32_t parent, uint64_t pc)
+static inline uint32_t child(struct cursor *cursor, struct all_memos *all, uint32_t parent, uint64_t pc)
 {
     struct edge *e = &all->edge[(uint32_t)((pc ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15ull >> 40) % EDGES];
     if (likely(e->pc == pc && e->parent == parent && e->node))
@@ -154,7 +126,7 @@ static inline uint32_t child(struct cursor *cursor, struct memos *all, uint32_t 
     return node;
 }
 
-static inline struct memo *set_of(struct memos *all, const struct unwind_registers *r)
+static inline struct memo *set_of(struct all_memos *all, const struct unwind_registers *r)
 {
     return all->way[((r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull >> 40) % SETS];
 }
@@ -176,7 +148,7 @@ static unsigned keep_words(struct word *word, const struct step *s, bool fp_matt
 }
 
 /* Makes `to` of the outermost `known` frames of `from` and the walked ones. False if a node is not to be had. */
-static bool keep(struct cursor *cursor, struct memos *all, struct memo *to, const struct memo *from, unsigned known,
+static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, const struct memo *from, unsigned known,
                  unsigned walked)
 {
     unsigned words = known ? from->frame[known - 1].words : 0;
@@ -211,33 +183,25 @@ static bool keep(struct cursor *cursor, struct memos *all, struct memo *to, cons
     return true;
 }
 
-/* The last walk does not help as a whole: another one may, or a part of the last. */
-static __attribute__((noinline)) uint32_t find_or_walk(struct cursor *cursor, struct memos *all,
-                                                       const struct unwind_registers *r)
+uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r)
 {
-    struct memo *set = set_of(all, r), *to = &set[set == all->last];
+    struct all_memos *all = (struct all_memos *)memos;
+    uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
     unsigned known, walked;
+    if (unlikely(memos->generation != generation))
+        forget(all, generation);
+    struct memo *set = set_of(all, r), *to = &set[set == memos->last];
     for (unsigned i = 0; i < WAYS; i++)
-        if (begins_like(&set[i], unwind_key(r->pc, r->exact), r) && holds(&set[i])) {
-            all->last = &set[i];
+        if (unwind_memo_begins(&set[i], r) && unwind_memo_holds(&set[i])) {
+            memos->last = &set[i];
             return set[i].node;
         }
-    if (!walk(all, all->last, *r, &known, &walked))
+    if (!walk(all, memos->last, *r, &known, &walked))
         return 0;
     if (known + walked > SHORT_FRAMES)
         to = &all->deep;
-    if (!keep(cursor, all, to, all->last, known, walked))
+    if (!keep(cursor, all, to, memos->last, known, walked))
         return 0;
-    all->last = to;
+    memos->last = to;
     return to->node;
-}
-
-uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *all, struct unwind_registers r)
-{
-    uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
-    if (unlikely(!all->last || all->generation != generation))
-        forget(all, generation);
-    const struct memo *m = all->last;
-    return likely(begins_like(m, unwind_key(r.pc, r.exact), &r)) && likely(holds(m)) ? m->node
-                                                                                    : find_or_walk(cursor, all, &r);
 }

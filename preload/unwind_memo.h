@@ -17,17 +17,57 @@
 #include "ring.h"
 #include "unwind_step.h"
 
-struct memos;
+struct word {
+    const uint64_t *at;
+    uint64_t value;
+};
+
+/* A remembered walk. */
+struct memo {
+    uint64_t key, sp, fp, fp_mask; /* the innermost frame; key 0: the memo does not hold as a whole */
+    uint32_t node;
+    uint32_t count, words;
+    struct frame *frame;
+    struct word *word; /* last read first */
+};
+
+/* What is remembered for one cursor, in memory that was zero at first. */
+struct memos {
+    struct memo *last;   /* NULL: nothing yet */
+    uint32_t generation; /* all is of this one; never 0 but at first */
+};
 
 /* Grows when code is unloaded. */
 extern uint32_t unwind_generation;
 
-/* Bytes of zeroed memory that unwind_memo_stack wants to find at `memos`, one for each cursor. */
+/* Bytes of memory for the memos of a cursor. */
 size_t unwind_memo_size(void);
 
 /* The node of the stack whose innermost frame has these registers. 0: this walk takes more than rules; or there is no
  * node to be had. */
-uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, struct unwind_registers r);
+uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r);
+
+static inline bool unwind_memo_begins(const struct memo *m, const struct unwind_registers *r)
+{
+    return ((m->key ^ unwind_key(r->pc, r->exact)) | (m->sp ^ r->sp) | ((m->fp ^ r->fp) & m->fp_mask)) == 0;
+}
+
+static inline bool unwind_memo_holds(const struct memo *m)
+{
+    for (const struct word *w = m->word + m->words, *end = m->word; w != end; w--)
+        if (unlikely(*w[-1].at != w[-1].value))
+            return false;
+    return true;
+}
+
+/* Hot path: the same if it is the stack of the last time; else 0. */
+static inline uint32_t unwind_memo_same(const struct memos *memos, const struct unwind_registers *r)
+{
+    if (unlikely(memos->generation != __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE)))
+        return 0;
+    const struct memo *m = memos->last;
+    return likely(unwind_memo_begins(m, r)) && likely(unwind_memo_holds(m)) ? m->node : 0;
+}
 
 /* From unwind.c: the node of (parent, code address), defined if it is new; 0 if that is not possible. */
 uint32_t unwind_node(struct cursor *cursor, uint32_t parent, uint64_t pc);

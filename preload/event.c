@@ -109,7 +109,7 @@ static void record_failure(const struct thread_pass *pass, enum record_call call
     ring_put(pass->cursor, RECORD_ALLOC_FAILED, &r, NULL, 0, NULL, 0);
 }
 
-static inline void record_alloc(struct cursor *c, const struct record_alloc *r)
+static inline __attribute__((always_inline)) void record_alloc(struct cursor *c, const struct record_alloc *r)
 {
     uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
     if (likely(p != NULL))
@@ -118,7 +118,7 @@ static inline void record_alloc(struct cursor *c, const struct record_alloc *r)
         ring_lose(c);
 }
 
-static inline void record_free(struct cursor *c, const struct record_free *r)
+static inline __attribute__((always_inline)) void record_free(struct cursor *c, const struct record_free *r)
 {
     uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
     if (likely(p != NULL))

@@ -5,10 +5,9 @@
 
 #define FRAMES 1024u /* of the longest walk that is remembered; one is */
 #define SHORT_FRAMES 48u
-#define SETS 32u
-#define WAYS 2u     /* in which a walk of up to SHORT_FRAMES can be kept */
+#define SHORT 128u  /* walks of up to SHORT_FRAMES that are remembered */
 #define WORDS 3u    /* that one step reads at most */
-#define EDGES 2048u /* of the tree of stacks, kept for each cursor */
+#define EDGES 4096u /* of the tree of stacks, kept for each cursor */
 
 struct frame {
     uint64_t key; /* unwind_key */
@@ -19,10 +18,10 @@ struct frame {
     bool impure; /* the step from here has to be made anew */
 };
 
-/* A frame of the walk that is being made, innermost first. */
+/* A frame of the walk that is being made, innermost first, and what was read. */
 struct step {
     uint64_t key, sp, fp;
-    uint64_t pc_value, fp_value; /* what was read */
+    uint64_t pc_value, fp_value;
     struct unwind_reads reads;
 };
 
@@ -33,12 +32,17 @@ struct edge {
 
 struct all_memos {
     struct memos common; /* first */
-    struct memo way[SETS][WAYS];
-    struct memo deep;
+    uint32_t turn;
+    uint32_t used[SHORT]; /* the turn in which it was */
+    struct memo memo[SHORT], deep;
     struct edge edge[EDGES];
-    struct frame frame[SETS * WAYS][SHORT_FRAMES], deep_frame[FRAMES];
-    struct word word[SETS * WAYS][SHORT_FRAMES * WORDS], deep_word[FRAMES * WORDS];
     struct step step[FRAMES];
+    struct frame deep_frame[FRAMES];
+    struct word deep_word[FRAMES * WORDS];
+    struct {
+        struct word word[SHORT_FRAMES * WORDS];
+        struct frame frame[SHORT_FRAMES];
+    } space[SHORT];
 };
 
 size_t unwind_memo_size(void)
@@ -46,10 +50,10 @@ size_t unwind_memo_size(void)
     return sizeof(struct all_memos);
 }
 
-static __attribute__((noinline)) void forget(struct all_memos *all, uint32_t generation)
+static void forget(struct all_memos *all, uint32_t generation)
 {
-    for (unsigned i = 0; i < SETS * WAYS; i++)
-        all->way[i / WAYS][i % WAYS] = (struct memo){ .frame = all->frame[i], .word = all->word[i] };
+    for (unsigned i = 0; i < SHORT; i++)
+        all->memo[i] = (struct memo){ .frame = all->space[i].frame, .word = all->space[i].word };
     all->deep = (struct memo){ .frame = all->deep_frame, .word = all->deep_word };
     __builtin_memset(all->edge, 0, sizeof all->edge);
     all->common.last = &all->deep;
@@ -76,13 +80,20 @@ static int find_change(const struct memo *m, int i)
 /* One step, remembered. False: it was the last. */
 static inline bool step(struct step *s, struct unwind_registers *r, enum cfi_kind *kind)
 {
-    *s = (struct step){ .key = unwind_key(r->pc, r->exact), .sp = r->sp, .fp = r->fp };
+    s->key = unwind_key(r->pc, r->exact);
+    s->sp = r->sp;
+    s->fp = r->fp;
     *kind = unwind_step(&unwind_window, r, &s->reads);
     s->pc_value = r->pc;
     s->fp_value = r->fp;
     if (unlikely(*kind == CFI_END && !s->reads.impure))
         s->reads = (struct unwind_reads){ .pc_at = 0 }; /* known from the rule alone */
     return *kind == CFI_STACK && r->pc != 0;
+}
+
+static inline bool is_frame(const struct frame *f, const struct unwind_registers *r)
+{
+    return f->sp == r->sp && f->key == unwind_key(r->pc, r->exact) && (!f->fp_matters || f->fp == r->fp);
 }
 
 /* Walks until the rest is known from `m`. Sets how many frames that is, and how many were walked. False: cannot. */
@@ -94,8 +105,7 @@ static bool walk(struct all_memos *all, const struct memo *m, struct unwind_regi
     do {
         while (next >= 0 && m->frame[next].sp < r.sp)
             next--;
-        const struct frame *f = &m->frame[next];
-        if (next >= 0 && f->sp == r.sp && f->key == unwind_key(r.pc, r.exact) && (!f->fp_matters || f->fp == r.fp)) {
+        if (next >= 0 && is_frame(&m->frame[next], &r)) {
             int change = find_change(m, next);
             if (change < 0) {
                 *known = (unsigned)next + 1;
@@ -113,7 +123,7 @@ static bool walk(struct all_memos *all, const struct memo *m, struct unwind_regi
 
 static inline uint32_t child(struct cursor *cursor, struct all_memos *all, uint32_t parent, uint64_t pc)
 {
-    struct edge *e = &all->edge[(uint32_t)((pc ^ (uint64_t)parent << 20) * 0x9e3779b97f4a7c15ull >> 40) % EDGES];
+    struct edge *e = &all->edge[((uint32_t)(pc * 0x9e3779b97f4a7c15ull >> 40) ^ parent) % EDGES];
     if (likely(e->pc == pc && e->parent == parent && e->node))
         return e->node;
     uint32_t node = unwind_node(cursor, parent, pc);
@@ -124,11 +134,6 @@ static inline uint32_t child(struct cursor *cursor, struct all_memos *all, uint3
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     e->node = node;
     return node;
-}
-
-static inline struct memo *set_of(struct all_memos *all, const struct unwind_registers *r)
-{
-    return all->way[((r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull >> 40) % SETS];
 }
 
 /* The words that the step read go with the frame, last read first; the saved frame pointer only if a frame further out
@@ -183,25 +188,41 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
     return true;
 }
 
+/* A walk has two places where it can be kept. Sets where it is, or the place that has been of no use for longer. */
+static bool find(struct all_memos *all, const struct unwind_registers *r, struct memo **memo)
+{
+    uint64_t hash = (r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull;
+    unsigned place[2] = { (unsigned)(hash >> 40) % SHORT, (unsigned)(hash >> 52) % SHORT }, oldest = place[0];
+    for (unsigned i = 0; i < 2; i++) {
+        *memo = &all->memo[place[i]];
+        if (unwind_memo_begins(*memo, r) && unwind_memo_holds(*memo))
+            return true;
+        if (all->turn - all->used[place[i]] > all->turn - all->used[oldest])
+            oldest = place[i];
+    }
+    *memo = &all->memo[oldest];
+    return false;
+}
+
 uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r)
 {
     struct all_memos *all = (struct all_memos *)memos;
     uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
     unsigned known, walked;
+    struct memo *m;
     if (unlikely(memos->generation != generation))
         forget(all, generation);
-    struct memo *set = set_of(all, r), *to = &set[set == memos->last];
-    for (unsigned i = 0; i < WAYS; i++)
-        if (unwind_memo_begins(&set[i], r) && unwind_memo_holds(&set[i])) {
-            memos->last = &set[i];
-            return set[i].node;
-        }
-    if (!walk(all, memos->last, *r, &known, &walked))
-        return 0;
-    if (known + walked > SHORT_FRAMES)
-        to = &all->deep;
-    if (!keep(cursor, all, to, memos->last, known, walked))
-        return 0;
-    memos->last = to;
-    return to->node;
+    all->turn++;
+    if (!find(all, r, &m)) {
+        if (!walk(all, memos->last, *r, &known, &walked))
+            return 0;
+        if (known + walked > SHORT_FRAMES)
+            m = &all->deep;
+        if (!keep(cursor, all, m, memos->last, known, walked))
+            return 0;
+    }
+    if (m != &all->deep)
+        all->used[m - all->memo] = all->turn;
+    memos->last = m;
+    return m->node;
 }

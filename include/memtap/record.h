@@ -243,7 +243,7 @@ static inline uint64_t record_distance(uint64_t delta)
 }
 
 /* Sets *tag |= hit when the address is remembered. */
-static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
+static inline __attribute__((always_inline)) uint8_t *record_put_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
                                           uint8_t hit)
 {
     unsigned slot = record_address_slot(address);
@@ -260,7 +260,7 @@ static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, ui
 
 /* The same for the address of a new block, of which nobody can foretell whether it is remembered: little is left to
  * branches. p has room for 8 bytes. */
-static inline uint8_t *record_put_new_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
+static inline __attribute__((always_inline)) uint8_t *record_put_new_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
                                               uint8_t hit)
 {
     unsigned slot = record_address_slot(address), bytes;
@@ -307,7 +307,7 @@ static inline unsigned record_site_slot(uint32_t node, uint32_t call)
     return (node * 0x9e3779b1u + call * 0x85ebca6bu) >> 24;
 }
 
-static inline uint8_t *record_put_site(struct record_coder *c, uint8_t *p, uint32_t node, uint32_t call, uint64_t size,
+static inline __attribute__((always_inline)) uint8_t *record_put_site(struct record_coder *c, uint8_t *p, uint32_t node, uint32_t call, uint64_t size,
                                        uint8_t *tag)
 {
     unsigned slot = record_site_slot(node, call);
@@ -353,7 +353,7 @@ static inline const uint8_t *record_get_site(struct record_coder *c, const uint8
 
 /* --- alloc, free, realloc ---------------------------------------------------------------------------------------- */
 
-static inline uint8_t *record_put_time(struct record_coder *c, uint8_t *p, uint64_t time)
+static inline __attribute__((always_inline)) uint8_t *record_put_time(struct record_coder *c, uint8_t *p, uint64_t time)
 {
     p = record_put_varint(p, time - c->time);
     c->time = time;
@@ -361,7 +361,7 @@ static inline uint8_t *record_put_time(struct record_coder *c, uint8_t *p, uint6
 }
 
 /* p has room for RECORD_HOT_MAX bytes. Returns the end of the record. */
-static inline uint8_t *record_put_alloc(struct record_coder *c, uint8_t *p, const struct record_alloc *r)
+static inline __attribute__((always_inline)) uint8_t *record_put_alloc(struct record_coder *c, uint8_t *p, const struct record_alloc *r)
 {
     uint8_t tag = RECORD_ALLOC, *start = p++;
     p = record_put_time(c, p, r->time);
@@ -379,7 +379,7 @@ static inline const uint8_t *record_get_alloc(struct record_coder *c, const uint
     return record_get_address(c, p, end, tag & RECORD_BIT_ADDRESS, &r->address);
 }
 
-static inline uint8_t *record_put_free(struct record_coder *c, uint8_t *p, const struct record_free *r)
+static inline __attribute__((always_inline)) uint8_t *record_put_free(struct record_coder *c, uint8_t *p, const struct record_free *r)
 {
     uint8_t tag = RECORD_FREE, *start = p++;
     p = record_put_time(c, p, r->time);

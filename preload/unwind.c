@@ -115,22 +115,25 @@ static uint32_t walk(struct cursor *cursor, struct frames *f, const void *caller
     return intern(cursor, f, f->walked + skip, count - skip);
 }
 
-static __attribute__((noinline)) uint32_t find_stack(struct cursor *cursor, const void *caller,
-                                                     const struct unwind_registers *r)
+static __attribute__((noinline)) uint32_t find_stack(struct cursor *cursor, const void *caller)
 {
+    struct unwind_registers r = { .exact = false };
     struct frames *f = frames_of(cursor);
+    uint32_t node = 0;
     if (!f)
         return 0;
-    uint32_t node = chosen.memo ? unwind_memo_stack(cursor, cursor->attached, r) : 0;
+    arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
+    if (chosen.memo)
+        node = unwind_memo_stack(cursor, cursor->attached, &r);
     return node ? node : walk(cursor, f, arch_caller_pc(caller));
 }
 
 uint32_t unwind_stack(struct cursor *cursor, const void *caller)
 {
-    struct unwind_registers r = { .exact = false };
-    arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
-    uint32_t node = likely(cursor->attached != NULL) ? unwind_memo_same(cursor->attached, &r) : 0;
-    return likely(node != 0) ? node : find_stack(cursor, caller, &r);
+    uint64_t pc, sp, fp;
+    arch_caller_registers(caller, &pc, &sp, &fp);
+    uint32_t node = likely(cursor->attached != NULL) ? unwind_memo_same(cursor->attached, pc, sp, fp) : 0;
+    return likely(node != 0) ? node : find_stack(cursor, caller);
 }
 
 static void forget_memos(void)

@@ -195,7 +195,7 @@ static bool find(struct all_memos *all, const struct unwind_registers *r, struct
     unsigned place[2] = { (unsigned)(hash >> 40) % SHORT, (unsigned)(hash >> 52) % SHORT }, oldest = place[0];
     for (unsigned i = 0; i < 2; i++) {
         *memo = &all->memo[place[i]];
-        if (unwind_memo_begins(*memo, r) && unwind_memo_holds(*memo))
+        if (unwind_memo_begins(*memo, unwind_key(r->pc, r->exact), r->sp, r->fp) && unwind_memo_holds(*memo))
             return true;
         if (all->turn - all->used[place[i]] > all->turn - all->used[oldest])
             oldest = place[i];

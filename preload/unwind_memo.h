@@ -47,9 +47,9 @@ size_t unwind_memo_size(void);
  * node to be had. */
 uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r);
 
-static inline bool unwind_memo_begins(const struct memo *m, const struct unwind_registers *r)
+static inline bool unwind_memo_begins(const struct memo *m, uint64_t key, uint64_t sp, uint64_t fp)
 {
-    return ((m->key ^ unwind_key(r->pc, r->exact)) | (m->sp ^ r->sp) | ((m->fp ^ r->fp) & m->fp_mask)) == 0;
+    return ((m->key ^ key) | (m->sp ^ sp) | ((m->fp ^ fp) & m->fp_mask)) == 0;
 }
 
 static inline bool unwind_memo_holds(const struct memo *m)
@@ -61,12 +61,12 @@ static inline bool unwind_memo_holds(const struct memo *m)
 }
 
 /* Hot path: the same if it is the stack of the last time; else 0. */
-static inline uint32_t unwind_memo_same(const struct memos *memos, const struct unwind_registers *r)
+static inline uint32_t unwind_memo_same(const struct memos *memos, uint64_t pc, uint64_t sp, uint64_t fp)
 {
     if (unlikely(memos->generation != __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE)))
         return 0;
     const struct memo *m = memos->last;
-    return likely(unwind_memo_begins(m, r)) && likely(unwind_memo_holds(m)) ? m->node : 0;
+    return likely(unwind_memo_begins(m, unwind_key(pc, false), sp, fp)) && likely(unwind_memo_holds(m)) ? m->node : 0;
 }
 
 /* From unwind.c: the node of (parent, code address), defined if it is new; 0 if that is not possible. */

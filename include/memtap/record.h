@@ -193,15 +193,12 @@ static inline uint8_t *record_put_varint(uint8_t *p, uint64_t value)
     return p;
 }
 
-/* The bytes of a varint below 2^56, as the low bytes of a word, without a branch. Sets how many they are. */
-static inline uint64_t record_spread_varint(uint64_t value, unsigned *bytes)
+/* The bytes of a varint below 2^28, as a word, without a branch. Sets how many they are. */
+static inline uint32_t record_spread_varint(uint32_t value, unsigned *bytes)
 {
-    uint64_t x = value;
-    *bytes = ((63u - (unsigned)__builtin_clzll(value | 1)) * 9 + 73) >> 6; /* bits / 7, rounded up */
-    x = (x & 0x000000000fffffff) | (x & 0x00fffffff0000000) << 4;
-    x = (x & 0x00003fff00003fff) | (x & 0x0fffc0000fffc000) << 2;
-    x = (x & 0x007f007f007f007f) | (x & 0x3f803f803f803f80) << 1;
-    return x | 0x0080808080808080 >> 8 * (8 - *bytes);
+    uint32_t x = (value & 0x00003fff) | (value & 0x0fffc000) << 2;
+    *bytes = 1u + (value >= 1u << 7) + (value >= 1u << 14) + (value >= 1u << 21);
+    return (x & 0x007f007f) | (x & 0x3f803f80) << 1 | (0x00808080 >> 8 * (4 - *bytes));
 }
 
 /* NULL if the varint does not end before `end`, or has more than 64 bits. */
@@ -259,20 +256,21 @@ static inline __attribute__((always_inline)) uint8_t *record_put_address(struct 
 }
 
 /* The same for the address of a new block, of which nobody can foretell whether it is remembered: little is left to
- * branches. p has room for 8 bytes. */
+ * branches. p has room for 4 bytes more than are needed. */
 static inline __attribute__((always_inline)) uint8_t *record_put_new_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
                                               uint8_t hit)
 {
     unsigned slot = record_address_slot(address), bytes;
-    uint64_t coded = record_distance(address - c->address), known = 0 - (uint64_t)(c->addresses[slot] == address);
-    if (coded >> 56)
+    uint64_t coded = record_distance(address - c->address);
+    if (coded >> 28)
         return record_put_address(c, p, address, tag, hit);
-    uint64_t word = record_spread_varint(coded, &bytes);
+    uint32_t known = 0 - (uint32_t)(c->addresses[slot] == address);
+    uint32_t word = record_spread_varint((uint32_t)coded, &bytes);
     word = (word & ~known) | (slot & known);
     memcpy(p, &word, sizeof word);
     *tag |= (uint8_t)(hit & known);
     c->addresses[slot] = c->address = address;
-    return p + (known ? 1 : bytes);
+    return p + bytes - ((bytes - 1) & known);
 }
 
 static inline const uint8_t *record_get_address(struct record_coder *c, const uint8_t *p, const uint8_t *end, bool hit,

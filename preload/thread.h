@@ -13,8 +13,8 @@
 #define THREAD_TAGS 32u /* depth of memtap_push */
 
 struct thread {
-    uint32_t depth; /* how many times over the thread is inside the tap */
-    uint32_t ready; /* thread_generation if the next event may use the cursor without further questions, else 0 */
+    uint32_t depth;      /* how many times over the thread is inside the tap */
+    uint32_t ready;      /* thread_generation if the next event may use the cursor without further questions, else 0 */
     uintptr_t outermost; /* frame address of the outermost entry: a thread above it left by siglongjmp */
     uint32_t tid;
     struct cursor *cursor;
@@ -37,7 +37,7 @@ struct thread_pass {
     bool own;              /* the memory is the tap's own */
 };
 
-extern uint32_t thread_generation; /* of the process: differs in a forked child; not 0 */
+extern HIDDEN uint32_t thread_generation; /* of the process: differs in a forked child; not 0 */
 
 /* Hot path: begins the event of a thread of which nothing special is known, in a process that records. Returns its
  * cursor, or NULL: then thread_enter has to find out. thread_leave_quickly must follow. `here` as there. */

@@ -33,8 +33,7 @@ struct edge {
 struct all_memos {
     struct memos common; /* first */
     uint32_t turn;
-    uint32_t used[SHORT]; /* the turn in which it was */
-    struct memo memo[SHORT], deep;
+    struct memo memo[SHORT] __attribute__((aligned(64))), deep;
     struct edge edge[EDGES];
     struct step step[FRAMES];
     struct frame deep_frame[FRAMES];
@@ -97,7 +96,8 @@ static inline bool is_frame(const struct frame *f, const struct unwind_registers
 }
 
 /* Walks until the rest is known from `m`. Sets how many frames that is, and how many were walked. False: cannot. */
-static bool walk(struct all_memos *all, const struct memo *m, struct unwind_registers r, unsigned *known, unsigned *walked)
+static bool walk(struct all_memos *all, const struct memo *m, struct unwind_registers r, unsigned *known,
+                 unsigned *walked)
 {
     enum cfi_kind kind = CFI_STACK;
     int next = (int)m->count - 1;
@@ -197,7 +197,7 @@ static bool find(struct all_memos *all, const struct unwind_registers *r, struct
         *memo = &all->memo[place[i]];
         if (unwind_memo_begins(*memo, unwind_key(r->pc, r->exact), r->sp, r->fp) && unwind_memo_holds(*memo))
             return true;
-        if (all->turn - all->used[place[i]] > all->turn - all->used[oldest])
+        if (all->turn - (*memo)->used > all->turn - all->memo[oldest].used)
             oldest = place[i];
     }
     *memo = &all->memo[oldest];
@@ -221,8 +221,7 @@ uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const str
         if (!keep(cursor, all, m, memos->last, known, walked))
             return 0;
     }
-    if (m != &all->deep)
-        all->used[m - all->memo] = all->turn;
+    m->used = all->turn;
     memos->last = m;
     return m->node;
 }

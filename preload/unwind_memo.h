@@ -25,8 +25,8 @@ struct word {
 /* A remembered walk. */
 struct memo {
     uint64_t key, sp, fp, fp_mask; /* the innermost frame; key 0: the memo does not hold as a whole */
-    uint32_t node;
-    uint32_t count, words;
+    uint32_t node, words;
+    uint32_t count, used; /* frames; when it was of use */
     struct frame *frame;
     struct word *word; /* last read first */
 };
@@ -38,7 +38,7 @@ struct memos {
 };
 
 /* Grows when code is unloaded. */
-extern uint32_t unwind_generation;
+extern HIDDEN uint32_t unwind_generation;
 
 /* Bytes of memory for the memos of a cursor. */
 size_t unwind_memo_size(void);
@@ -52,12 +52,33 @@ static inline bool unwind_memo_begins(const struct memo *m, uint64_t key, uint64
     return ((m->key ^ key) | (m->sp ^ sp) | ((m->fp ^ fp) & m->fp_mask)) == 0;
 }
 
+/* Whether all words are still the same. A jump into a row of comparisons: the end of a loop of this length would be
+ * foretold wrongly each time. */
 static inline bool unwind_memo_holds(const struct memo *m)
 {
-    for (const struct word *w = m->word + m->words, *end = m->word; w != end; w--)
-        if (unlikely(*w[-1].at != w[-1].value))
+    const struct word *w = m->word;
+    uint32_t left = m->words;
+#define SAME(i)                                                                                                        \
+    case i:                                                                                                            \
+        if (unlikely(*w[(i)-1].at != w[(i)-1].value))                                                                  \
+            return false;                                                                                              \
+        __attribute__((fallthrough));
+#define SAME_8(i) SAME(i + 8) SAME(i + 7) SAME(i + 6) SAME(i + 5) SAME(i + 4) SAME(i + 3) SAME(i + 2) SAME(i + 1)
+    for (; unlikely(left > 48); left--)
+        if (*w[left - 1].at != w[left - 1].value)
             return false;
-    return true;
+    switch (left) {
+        SAME_8(40)
+        SAME_8(32)
+        SAME_8(24)
+        SAME_8(16)
+        SAME_8(8)
+        SAME_8(0)
+    default:
+        return true;
+    }
+#undef SAME_8
+#undef SAME
 }
 
 /* Hot path: the same if it is the stack of the last time; else 0. */

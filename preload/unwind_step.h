@@ -27,7 +27,7 @@ struct unwind_rules {
     struct unwind_rule *entry;
     uint32_t size, used;
 };
-extern struct unwind_rules *unwind_rules;
+extern HIDDEN struct unwind_rules *unwind_rules;
 
 static inline uint32_t unwind_rule_slot(uint64_t key, uint32_t size)
 {

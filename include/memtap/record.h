@@ -193,14 +193,6 @@ static inline uint8_t *record_put_varint(uint8_t *p, uint64_t value)
     return p;
 }
 
-/* The bytes of a varint below 2^28, as a word, without a branch. Sets how many they are. */
-static inline uint32_t record_spread_varint(uint32_t value, unsigned *bytes)
-{
-    uint32_t x = (value & 0x00003fff) | (value & 0x0fffc000) << 2;
-    *bytes = 1u + (value >= 1u << 7) + (value >= 1u << 14) + (value >= 1u << 21);
-    return (x & 0x007f007f) | (x & 0x3f803f80) << 1 | (0x00808080 >> 8 * (4 - *bytes));
-}
-
 /* NULL if the varint does not end before `end`, or has more than 64 bits. */
 static inline const uint8_t *record_get_varint(const uint8_t *p, const uint8_t *end, uint64_t *value)
 {
@@ -240,7 +232,7 @@ static inline uint64_t record_distance(uint64_t delta)
 }
 
 /* Sets *tag |= hit when the address is remembered. */
-static inline __attribute__((always_inline)) uint8_t *record_put_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
+static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
                                           uint8_t hit)
 {
     unsigned slot = record_address_slot(address);
@@ -253,24 +245,6 @@ static inline __attribute__((always_inline)) uint8_t *record_put_address(struct 
     }
     c->address = address;
     return p;
-}
-
-/* The same for the address of a new block, of which nobody can foretell whether it is remembered: little is left to
- * branches. p has room for 4 bytes more than are needed. */
-static inline __attribute__((always_inline)) uint8_t *record_put_new_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
-                                              uint8_t hit)
-{
-    unsigned slot = record_address_slot(address), bytes;
-    uint64_t coded = record_distance(address - c->address);
-    if (coded >> 28)
-        return record_put_address(c, p, address, tag, hit);
-    uint32_t known = 0 - (uint32_t)(c->addresses[slot] == address);
-    uint32_t word = record_spread_varint((uint32_t)coded, &bytes);
-    word = (word & ~known) | (slot & known);
-    memcpy(p, &word, sizeof word);
-    *tag |= (uint8_t)(hit & known);
-    c->addresses[slot] = c->address = address;
-    return p + bytes - ((bytes - 1) & known);
 }
 
 static inline const uint8_t *record_get_address(struct record_coder *c, const uint8_t *p, const uint8_t *end, bool hit,
@@ -305,7 +279,7 @@ static inline unsigned record_site_slot(uint32_t node, uint32_t call)
     return (node * 0x9e3779b1u + call * 0x85ebca6bu) >> 24;
 }
 
-static inline __attribute__((always_inline)) uint8_t *record_put_site(struct record_coder *c, uint8_t *p, uint32_t node, uint32_t call, uint64_t size,
+static inline uint8_t *record_put_site(struct record_coder *c, uint8_t *p, uint32_t node, uint32_t call, uint64_t size,
                                        uint8_t *tag)
 {
     unsigned slot = record_site_slot(node, call);
@@ -351,20 +325,44 @@ static inline const uint8_t *record_get_site(struct record_coder *c, const uint8
 
 /* --- alloc, free, realloc ---------------------------------------------------------------------------------------- */
 
-static inline __attribute__((always_inline)) uint8_t *record_put_time(struct record_coder *c, uint8_t *p, uint64_t time)
+static inline uint8_t *record_put_time(struct record_coder *c, uint8_t *p, uint64_t time)
 {
     p = record_put_varint(p, time - c->time);
     c->time = time;
     return p;
 }
 
-/* p has room for RECORD_HOT_MAX bytes. Returns the end of the record. */
-static inline __attribute__((always_inline)) uint8_t *record_put_alloc(struct record_coder *c, uint8_t *p, const struct record_alloc *r)
+/* An alloc record in general. */
+static __attribute__((noinline, unused)) uint8_t *record_put_any_alloc(struct record_coder *c, uint8_t *p,
+                                                                       const struct record_alloc *r)
 {
     uint8_t tag = RECORD_ALLOC, *start = p++;
     p = record_put_time(c, p, r->time);
     p = record_put_site(c, p, (uint32_t)r->node, (uint32_t)r->call, r->size, &tag);
-    p = record_put_new_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
+    p = record_put_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
+    *start = tag;
+    return p;
+}
+
+/* p has room for RECORD_HOT_MAX bytes. Returns the end of the record. Most have a short time, a site that is remembered
+ * and a size below 16 KiB: these are put together here, in the same form. */
+static inline uint8_t *record_put_alloc(struct record_coder *c, uint8_t *p, const struct record_alloc *r)
+{
+    unsigned slot = record_site_slot((uint32_t)r->node, (uint32_t)r->call);
+    struct record_site *site = &c->sites[slot];
+    uint64_t delta = r->time - c->time;
+    if ((delta >> 7) | (r->size >> 14) | (site->node ^ r->node) | (site->call ^ r->call))
+        return record_put_any_alloc(c, p, &(struct record_alloc){ r->time, r->address, r->size, r->node, r->call });
+    unsigned same = site->size == r->size, size = (unsigned)r->size;
+    uint8_t tag = (uint8_t)(RECORD_ALLOC | RECORD_BIT_SITE | same * RECORD_BIT_SIZE), *start = p;
+    uint16_t coded = (uint16_t)((size & 0x7f) | (size >= 0x80) << 7 | (size & 0x3f80) << 1);
+    p[1] = (uint8_t)delta;
+    p[2] = (uint8_t)slot;
+    memcpy(p + 3, &coded, sizeof coded); /* little-endian */
+    p += 3 + (same ? 0 : 1 + (size >= 0x80));
+    c->time = r->time;
+    site->size = r->size;
+    p = record_put_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
     *start = tag;
     return p;
 }
@@ -377,7 +375,7 @@ static inline const uint8_t *record_get_alloc(struct record_coder *c, const uint
     return record_get_address(c, p, end, tag & RECORD_BIT_ADDRESS, &r->address);
 }
 
-static inline __attribute__((always_inline)) uint8_t *record_put_free(struct record_coder *c, uint8_t *p, const struct record_free *r)
+static inline uint8_t *record_put_free(struct record_coder *c, uint8_t *p, const struct record_free *r)
 {
     uint8_t tag = RECORD_FREE, *start = p++;
     p = record_put_time(c, p, r->time);

@@ -45,6 +45,18 @@ libmemtap.so: $(TAP_OBJECTS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,$@ $^ -o $@
 
+# Compares every stack with a fresh walk: see preload/unwind_check.h and tests/check-unwinding.
+build/check/%.o: preload/%.c
+	@echo "  CC      $< (check)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TAP_FLAGS) -DUNWIND_CHECK -DHOOKS_DEF='"hooks.def"' -c $< -o $@
+
+build/check/libmemtap.so: $(TAP_SOURCES:preload/%.c=build/check/%.o)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,libmemtap.so $^ -o $@
+
+-include $(TAP_SOURCES:preload/%.c=build/check/%.d)
+
 libmemtap-je.so: $(JE_OBJECTS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,$@ $^ -o $@

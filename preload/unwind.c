@@ -4,6 +4,7 @@
 #include "modules.h"
 #include "real.h"
 #include "stacks.h"
+#include "unwind_check.h"
 #include "unwind_memo.h"
 
 #define FRAMES 1024u     /* longer stacks lose their outermost frames */
@@ -123,8 +124,10 @@ static __attribute__((noinline)) uint32_t find_stack(struct cursor *cursor, cons
     if (!f)
         return 0;
     arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
-    if (chosen.memo)
+    if (chosen.memo) {
         node = unwind_memo_stack(cursor, cursor->attached, &r);
+        unwind_check(node, false, &r);
+    }
     return node ? node : walk(cursor, f, arch_caller_pc(caller));
 }
 
@@ -133,7 +136,15 @@ uint32_t unwind_stack(struct cursor *cursor, const void *caller)
     uint64_t pc, sp, fp;
     arch_caller_registers(caller, &pc, &sp, &fp);
     uint32_t node = likely(cursor->attached != NULL) ? unwind_memo_same(cursor->attached, pc, sp, fp) : 0;
-    return likely(node != 0) ? node : find_stack(cursor, caller);
+    if (unlikely(node == 0))
+        return find_stack(cursor, caller);
+    unwind_check(node, true, &(struct unwind_registers){ .pc = pc, .sp = sp, .fp = fp });
+    return node;
+}
+
+void unwind_ready(void)
+{
+    unwind_check_start();
 }
 
 static void forget_memos(void)

@@ -29,6 +29,9 @@ extern const struct unwinder unwind_libunwind; /* the reference; cannot start be
 /* Uses this unwinder from now on; false if it cannot work. Without one stacks hold the caller only. */
 bool unwind_use(const struct unwinder *unwinder);
 
+/* When libc is ready and may allocate, if no other unwinder is used from then on. */
+void unwind_ready(void);
+
 /* The node of the stack that called the hook; `caller` is what the hook says of it by ARCH_CALLER. 0 if it cannot be
  * recorded. */
 uint32_t unwind_stack(struct cursor *cursor, const void *caller);

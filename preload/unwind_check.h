@@ -1,5 +1,5 @@
 /*
- * unwind_check.h: in a build with UNWIND_CHECK (make check-tap) every stack that a memo answered for is walked afresh by
+ * unwind_check.h: in a build with UNWIND_CHECK (make check-unwinding) every stack that a memo answered for is walked afresh by
  * the tables and compared, and one in some thousands also with libunwind's. In all other builds nothing. Inside unwind*.
  *
  * What was counted lies in the file that MEMTAP_CHECK names, which all processes of a run share: struct unwind_counts,

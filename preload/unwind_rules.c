@@ -78,9 +78,13 @@ struct cfi_rule unwind_rule_slow(uint64_t key)
 {
     struct cfi_rule rule = { .kind = CFI_UNKNOWN };
     const struct unwind_rules *newest = __atomic_load_n(&unwind_rules, __ATOMIC_ACQUIRE);
-    for (const struct unwind_rules *t = newest; newest != &none && rule.kind == CFI_UNKNOWN && t >= tables; t--)
-        rule = find_in(t, key);
-    return rule.kind != CFI_UNKNOWN ? rule : look_up(key);
+    for (const struct unwind_rules *t = newest; newest != &none && t >= tables; t--)
+        if ((rule = find_in(t, key)).kind != CFI_UNKNOWN) {
+            if (t != newest)
+                put(key, rule); /* where it will be found sooner */
+            return rule;
+        }
+    return look_up(key);
 }
 
 bool unwind_rules_start(void)

@@ -28,7 +28,8 @@ static uint32_t stack_of(const struct thread_pass *pass, const void *caller)
 {
     if (pass->own)
         return RECORD_NODE_TAP;
-    uint32_t node = unwind_stack(pass->cursor, caller);
+    uint64_t unused;
+    uint32_t node = unwind_stack(pass->cursor, caller, &unused);
     return likely(pass->thread->tags == 0) ? node : tagged(pass->cursor, pass->thread, node);
 }
 
@@ -153,12 +154,12 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
             alloc_slowly(call, block, size, caller);
         return;
     }
-    uint32_t node = unwind_stack(c, caller);
+    uint64_t now = tracefile_now(); /* first: the clock takes time, in which the processor gets on with the rest */
+    uint32_t node = unwind_stack(c, caller, &now);
     if (unlikely(t->tags))
         node = tagged(c, t, node);
-    struct record_alloc r = { tracefile_now(), (uintptr_t)block, size, node, call };
-    record_alloc(c, &r);
-    leave(t, r.time);
+    record_alloc(c, &(struct record_alloc){ now, (uintptr_t)block, size, node, call });
+    leave(t, now);
 }
 
 static __attribute__((noinline)) void free_slowly(const void *block)

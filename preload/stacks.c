@@ -6,7 +6,8 @@
 #include <xxhash.h>
 
 #define TIERS 4u
-#define TIER_BITS(tier) (14u + 3u * (tier)) /* of the number of its buckets; a tier is open once those before are full */
+#define TIER_BITS(tier)                                                                                                \
+    (14u + 3u * (tier))      /* of the number of its buckets; a tier is open once those before are full */
 #define FIRST_BLOCK_BITS 12u /* the first block holds 4,096 nodes, each further one as many as all before it */
 #define BLOCKS 14u           /* up to 33 M nodes */
 

@@ -116,10 +116,11 @@ static uint32_t walk(struct cursor *cursor, struct frames *f, const void *caller
     return intern(cursor, f, f->walked + skip, count - skip);
 }
 
-static __attribute__((noinline)) uint32_t find_stack(struct cursor *cursor, const void *caller)
+static __attribute__((noinline)) uint32_t find_stack(struct cursor *cursor, const void *caller, uint64_t *now)
 {
     struct unwind_registers r = { .exact = false };
     struct frames *f = frames_of(cursor);
+    const uint8_t *at = cursor->at;
     uint32_t node = 0;
     if (!f)
         return 0;
@@ -128,16 +129,20 @@ static __attribute__((noinline)) uint32_t find_stack(struct cursor *cursor, cons
         node = unwind_memo_stack(cursor, cursor->attached, &r);
         unwind_check(node, false, &r);
     }
-    return node ? node : walk(cursor, f, arch_caller_pc(caller));
+    if (!node)
+        node = walk(cursor, f, arch_caller_pc(caller));
+    if (cursor->at != at)
+        *now = tracefile_now();
+    return node;
 }
 
-uint32_t unwind_stack(struct cursor *cursor, const void *caller)
+uint32_t unwind_stack(struct cursor *cursor, const void *caller, uint64_t *now)
 {
     uint64_t pc, sp, fp;
     arch_caller_registers(caller, &pc, &sp, &fp);
     uint32_t node = likely(cursor->attached != NULL) ? unwind_memo_same(cursor->attached, pc, sp, fp) : 0;
     if (unlikely(node == 0))
-        return find_stack(cursor, caller);
+        return find_stack(cursor, caller, now);
     unwind_check(node, true, &(struct unwind_registers){ .pc = pc, .sp = sp, .fp = fp });
     return node;
 }

@@ -33,8 +33,9 @@ bool unwind_use(const struct unwinder *unwinder);
 void unwind_ready(void);
 
 /* The node of the stack that called the hook; `caller` is what the hook says of it by ARCH_CALLER. 0 if it cannot be
- * recorded. */
-uint32_t unwind_stack(struct cursor *cursor, const void *caller);
+ * recorded. Where records had to be put for it, *now, the time
+ * stamp of the event, is set anew. Hot path. */
+uint32_t unwind_stack(struct cursor *cursor, const void *caller, uint64_t *now);
 
 void unwind_code_gone(uint64_t from, uint64_t to);
 void unwind_forked(void);

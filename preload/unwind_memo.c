@@ -191,16 +191,16 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
 /* A walk has two places where it can be kept. Sets where it is, or the place that has been of no use for longer. */
 static bool find(struct all_memos *all, const struct unwind_registers *r, struct memo **memo)
 {
-    uint64_t hash = (r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull;
-    unsigned place[2] = { (unsigned)(hash >> 40) % SHORT, (unsigned)(hash >> 52) % SHORT }, oldest = place[0];
-    for (unsigned i = 0; i < 2; i++) {
-        *memo = &all->memo[place[i]];
-        if (unwind_memo_begins(*memo, unwind_key(r->pc, r->exact), r->sp, r->fp) && unwind_memo_holds(*memo))
-            return true;
-        if (all->turn - (*memo)->used > all->turn - all->memo[oldest].used)
-            oldest = place[i];
-    }
-    *memo = &all->memo[oldest];
+    uint64_t hash = (r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull, key = unwind_key(r->pc, r->exact);
+    struct memo *one = &all->memo[(hash >> 40) % SHORT], *two = &all->memo[(hash >> 52) % SHORT];
+    bool in_one = unwind_memo_begins(one, key, r->sp, r->fp), in_two = unwind_memo_begins(two, key, r->sp, r->fp);
+    *memo = in_one ? one : two; /* one branch for both: where it is nobody can foretell */
+    if ((in_one | in_two) && unwind_memo_holds(*memo))
+        return true;
+    *memo = two;
+    if ((in_one & in_two) && unwind_memo_holds(two))
+        return true;
+    *memo = all->turn - one->used >= all->turn - two->used ? one : two;
     return false;
 }
 

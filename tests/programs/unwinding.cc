@@ -22,7 +22,8 @@
 #define FRAME __attribute__((noinline, noclone))
 #define KEEP(pointer) __asm__ volatile("" : : "r"(pointer) : "memory")
 
-namespace {
+namespace
+{
 
 struct state {
     uint64_t random;
@@ -116,7 +117,8 @@ FRAME void tail(state &s)
 
 void descend(state &s)
 {
-    static void (*const ways[])(state &) = { variable, realigned, with_pointer, sorted, called, caught, tail, allocate };
+    static void (*const ways[])(
+        state &) = { variable, realigned, with_pointer, sorted, called, caught, tail, allocate };
     for (uint32_t i = 1 + s.next(2); i-- > 0;) {
         if (s.left <= 0 || s.next(12) == 0)
             allocate(s);

@@ -4,8 +4,6 @@
 #include "modules.h"
 #include "real.h"
 #include "stacks.h"
-#include "unwind_check.h"
-#include "unwind_memo.h"
 
 #define FRAMES 1024u     /* longer stacks lose their outermost frames */
 #define DEEPEST_HOOK 16u /* frames between a walk's beginning and the caller of the hook, at most */
@@ -116,11 +114,10 @@ static uint32_t walk(struct cursor *cursor, struct frames *f, const void *caller
     return intern(cursor, f, f->walked + skip, count - skip);
 }
 
-static __attribute__((noinline)) uint32_t find_stack(struct cursor *cursor, const void *caller, uint64_t *now)
+uint32_t unwind_stack(struct cursor *cursor, const void *caller)
 {
     struct unwind_registers r = { .exact = false };
     struct frames *f = frames_of(cursor);
-    const uint8_t *at = cursor->at;
     uint32_t node = 0;
     if (!f)
         return 0;
@@ -129,22 +126,7 @@ static __attribute__((noinline)) uint32_t find_stack(struct cursor *cursor, cons
         node = unwind_memo_stack(cursor, cursor->attached, &r);
         unwind_check(node, false, &r);
     }
-    if (!node)
-        node = walk(cursor, f, arch_caller_pc(caller));
-    if (cursor->at != at)
-        *now = tracefile_now();
-    return node;
-}
-
-uint32_t unwind_stack(struct cursor *cursor, const void *caller, uint64_t *now)
-{
-    uint64_t pc, sp, fp;
-    arch_caller_registers(caller, &pc, &sp, &fp);
-    uint32_t node = likely(cursor->attached != NULL) ? unwind_memo_same(cursor->attached, pc, sp, fp) : 0;
-    if (unlikely(node == 0))
-        return find_stack(cursor, caller, now);
-    unwind_check(node, true, &(struct unwind_registers){ .pc = pc, .sp = sp, .fp = fp });
-    return node;
+    return node ? node : walk(cursor, f, arch_caller_pc(caller));
 }
 
 void unwind_ready(void)

@@ -9,6 +9,8 @@
 #define PRELOAD_UNWIND_H
 
 #include "ring.h"
+#include "unwind_check.h"
+#include "unwind_memo.h"
 
 /* One way of walking a stack. */
 struct unwinder {
@@ -33,9 +35,19 @@ bool unwind_use(const struct unwinder *unwinder);
 void unwind_ready(void);
 
 /* The node of the stack that called the hook; `caller` is what the hook says of it by ARCH_CALLER. 0 if it cannot be
- * recorded. Where records had to be put for it, *now, the time
- * stamp of the event, is set anew. Hot path. */
-uint32_t unwind_stack(struct cursor *cursor, const void *caller, uint64_t *now);
+ * recorded. Records may have to be put for it. */
+uint32_t unwind_stack(struct cursor *cursor, const void *caller);
+
+/* Hot path: the same, without records, if it is the stack that the cursor had the last time; else 0. */
+static inline uint32_t unwind_same_stack(const struct cursor *cursor, const void *caller)
+{
+    struct unwind_registers r = { .exact = false };
+    arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
+    uint32_t node = likely(cursor->attached != NULL) ? unwind_memo_same(cursor->attached, r.pc, r.sp, r.fp) : 0;
+    if (likely(node != 0))
+        unwind_check(node, true, &r);
+    return node;
+}
 
 void unwind_code_gone(uint64_t from, uint64_t to);
 void unwind_forked(void);

@@ -54,7 +54,7 @@ static inline bool unwind_memo_begins(const struct memo *m, uint64_t key, uint64
 
 /* Whether all words are still the same. A jump into a row of comparisons: the end of a loop of this length would be
  * foretold wrongly each time. */
-static inline bool unwind_memo_holds(const struct memo *m)
+static inline __attribute__((always_inline)) bool unwind_memo_holds(const struct memo *m)
 {
     const struct word *w = m->word;
     uint32_t left = m->words;

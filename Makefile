@@ -45,6 +45,18 @@ libmemtap.so: $(TAP_OBJECTS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,$@ $^ -o $@
 
+# Compares every stack with a fresh walk: see preload/unwind_check.h; make check-unwinding.
+build/check/%.o: preload/%.c
+	@echo "  CC      $< (check)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TAP_FLAGS) -DUNWIND_CHECK -DHOOKS_DEF='"hooks.def"' -c $< -o $@
+
+build/check/libmemtap.so: $(TAP_SOURCES:preload/%.c=build/check/%.o)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,libmemtap.so $^ -o $@
+
+-include $(TAP_SOURCES:preload/%.c=build/check/%.d)
+
 libmemtap-je.so: $(JE_OBJECTS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,$@ $^ -o $@
@@ -154,6 +166,10 @@ build/tests/bench/pairs: tests/bench/pairs.c
 
 bench: all build/tests/bench/pairs ## measure against heaptrack: BENCH="--quick --rounds N --json FILE"
 	tests/bench/bench $(BENCH)
+
+.PHONY: check-unwinding
+check-unwinding: build/check/libmemtap.so build/tests/bench/pairs test-programs ## compare millions of stacks with fresh walks: MILLIONS=2
+	tests/check-unwinding $(MILLIONS)
 
 demo: ## what ./scripts/demo does
 	./scripts/demo

@@ -8,6 +8,8 @@
  *   ARCH_TICKS_SHIFT              log2 of the ticks that make a time unit of the trace (4 to 16 ns)
  *   ARCH_HAS_CFI                  whether unwind_table.c can walk stacks here
  *   ARCH_DWARF_{FP,SP,RA}         DWARF numbers of frame pointer, stack pointer and return address
+ *   ARCH_CALLER                   what a hook knows of its caller; arch_caller_pc(caller): its return address
+ *   ARCH_HAS_CALLER, arch_caller_registers(caller, pc, sp, fp)   the registers of the frame that called the hook
  *   arch_get_registers(pc, sp, fp), arch_get_all_registers(value),
  *   ARCH_SIGNAL_{FP,SP,PC}, arch_step_over_signal(value, read, context)   see arch_x86_64.h
  */

@@ -36,6 +36,10 @@ static inline bool arch_ticks_usable(void)
     return true;
 }
 
+#define ARCH_CALLER __builtin_return_address(0)
+#define ARCH_HAS_CALLER 0
+#define arch_caller_pc(caller) (caller)
+#define arch_caller_registers(caller, pc, sp, fp) ((void)(caller), *(pc) = *(sp) = *(fp) = 0)
 #define arch_get_registers(pc, sp, fp) ((pc) = 0, (sp) = 0, (fp) = 0)
 #define arch_get_all_registers(value) ((void)(value))
 #define arch_step_over_signal(value, read, context) ((void)(value), (void)(read), (void)(context), false)

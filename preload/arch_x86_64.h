@@ -38,6 +38,23 @@ static inline bool arch_ticks_usable(void)
     return __get_cpuid(0x80000007, &a, &b, &c, &d) && (d & 1u << 8);
 }
 
+/* A hook with a frame pointer has pushed its caller's; the return address lies above it, and above that the caller's
+ * frame ends, as it will be when the hook has returned. */
+#define ARCH_CALLER __builtin_frame_address(0)
+#define ARCH_HAS_CALLER 1
+
+static inline const void *arch_caller_pc(const void *caller)
+{
+    return ((void *const *)caller)[1];
+}
+
+static inline void arch_caller_registers(const void *caller, uint64_t *pc, uint64_t *sp, uint64_t *fp)
+{
+    *fp = ((const uint64_t *)caller)[0];
+    *pc = ((const uint64_t *)caller)[1];
+    *sp = (uint64_t)(uintptr_t)caller + 16;
+}
+
 /* The registers that a walk begins with; pc lies in the function that uses this. */
 #define arch_get_registers(pc, sp, fp)                                                                                 \
     __asm__ volatile("lea 0(%%rip), %0\n\tmov %%rsp, %1\n\tmov %%rbp, %2" : "=r"(pc), "=r"(sp), "=r"(fp))

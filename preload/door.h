@@ -8,7 +8,7 @@
 
 #include <memtap/record.h>
 
-#define DOOR_VERSION 1u
+#define DOOR_VERSION 2u
 #define DOOR_SYMBOL "memtap_door"
 
 /* The functions of event.h by the same names; see there. */

@@ -15,25 +15,28 @@
 
 /* --- what every event does --------------------------------------------------------------------------------------- */
 
-/* The stack of the event, under the component tag that is in force. */
+/* The stack under the component tag that is in force. */
+static __attribute__((noinline)) uint32_t tagged(struct cursor *cursor, const struct thread *t, uint32_t node)
+{
+    uint32_t tag = t->tag[(t->tags < THREAD_TAGS ? t->tags : THREAD_TAGS) - 1];
+    uint32_t string = components_string(cursor, tag);
+    return string ? stacks_tagged(cursor, node, string) : node;
+}
+
+/* The stack of the event. */
 static uint32_t stack_of(const struct thread_pass *pass, const void *caller)
 {
     if (pass->own)
         return RECORD_NODE_TAP;
     uint32_t node = unwind_stack(pass->cursor, caller);
-    const struct thread *t = pass->thread;
-    if (likely(t->tags == 0))
-        return node;
-    uint32_t tag = t->tag[(t->tags < THREAD_TAGS ? t->tags : THREAD_TAGS) - 1];
-    uint32_t string = components_string(pass->cursor, tag);
-    return string ? stacks_tagged(pass->cursor, node, string) : node;
+    return likely(pass->thread->tags == 0) ? node : tagged(pass->cursor, pass->thread, node);
 }
 
-bool event_begin(struct thread_pass *pass)
+bool event_begin_at(struct thread_pass *pass, uintptr_t here)
 {
     if (!event_awake())
         return false;
-    *pass = thread_enter();
+    *pass = thread_enter(here);
     if (likely(pass->cursor != NULL))
         return true;
     thread_leave(pass);
@@ -54,6 +57,38 @@ void event_end(struct thread_pass *pass, uint64_t now)
     if (sample_due(now) && !pass->temporary)
         sample_take(pass->cursor, now);
     thread_leave(pass);
+}
+
+/* Hot path: the same where nothing special is known of the thread, and its cursor has room for an alloc or a free. NULL:
+ * event_begin has to find out. */
+static inline struct cursor *begin_quickly(struct thread *t, uintptr_t here)
+{
+    struct cursor *c = likely(*event_state == EVENT_AWAKE) ? thread_enter_quickly(t, here) : NULL;
+    if (likely(c && c->end - c->at >= (ptrdiff_t)RECORD_HOT_MAX))
+        return c;
+    if (c)
+        thread_leave_quickly(t);
+    return NULL;
+}
+
+static __attribute__((noinline)) void sample_and_leave(struct thread *t, uint64_t now)
+{
+    sample_take(t->cursor, now);
+    thread_leave_quickly(t);
+}
+
+static inline void end_quickly(struct thread *t, uint64_t now)
+{
+    if (sample_due(now))
+        sample_and_leave(t, now);
+    else
+        thread_leave_quickly(t);
+}
+
+/* Where recording has stopped: counts the event as lost, or returns false. */
+static inline bool lose_quickly(struct thread *t)
+{
+    return *event_state == EVENT_AWAKE && thread_lose_quickly(t);
 }
 
 void event_put_now(enum record_kind kind, uint64_t *time, const char *text)
@@ -93,27 +128,64 @@ static void record_failure(const struct thread_pass *pass, enum record_call call
     ring_put(pass->cursor, RECORD_ALLOC_FAILED, &r, NULL, 0, NULL, 0);
 }
 
-void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
+static void record_alloc(struct cursor *c, const struct record_alloc *r)
+{
+    uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
+    if (p)
+        ring_commit(c, record_put_alloc(&c->coder, p, r));
+    else
+        ring_lose(c);
+}
+
+static __attribute__((noinline)) void alloc_slowly(enum record_call call, const void *block, size_t size,
+                                                   const void *caller)
 {
     struct thread_pass pass;
-    if (!event_begin(&pass))
+    if (lose_quickly(&thread_self) || !event_begin(&pass))
         return;
     uint32_t node = stack_of(&pass, caller);
     struct record_alloc r = { tracefile_now(), (uintptr_t)block, size, node, call };
-    uint8_t *p = block ? ring_reserve(pass.cursor, RECORD_HOT_MAX) : NULL;
-    if (p)
-        ring_commit(pass.cursor, record_put_alloc(&pass.cursor->coder, p, &r));
-    else if (block)
-        ring_lose(pass.cursor);
+    if (block)
+        record_alloc(pass.cursor, &r);
     else
         record_failure(&pass, call, size, node);
     event_end(&pass, r.time);
 }
 
-void event_free(const void *block)
+/* Where begin_quickly has succeeded, but the stack is another one than the last time, or tagged. */
+static __attribute__((noinline)) void alloc_elsewhere(enum record_call call, const void *block, size_t size,
+                                                      const void *caller)
+{
+    struct thread_pass pass = { .thread = &thread_self, .cursor = thread_self.cursor };
+    uint32_t node = stack_of(&pass, caller);
+    struct record_alloc r = { tracefile_now(), (uintptr_t)block, size, node, call };
+    record_alloc(pass.cursor, &r);
+    end_quickly(&thread_self, r.time);
+}
+
+void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
+{
+    struct thread *t = &thread_self;
+    struct cursor *c = likely(block != NULL) ? begin_quickly(t, (uintptr_t)__builtin_frame_address(0)) : NULL;
+    if (unlikely(!c)) {
+        alloc_slowly(call, block, size, caller);
+        return;
+    }
+    uint64_t now = tracefile_now(); /* first: the clock takes time, in which the processor gets on with the rest */
+    uint32_t node = unwind_same_stack(c, caller);
+    if (unlikely(!node || t->tags)) {
+        alloc_elsewhere(call, block, size, caller);
+        return;
+    }
+    ring_commit(c,
+                record_put_alloc(&c->coder, c->at, &(struct record_alloc){ now, (uintptr_t)block, size, node, call }));
+    end_quickly(t, now);
+}
+
+static __attribute__((noinline)) void free_slowly(const void *block)
 {
     struct thread_pass pass;
-    if (!event_begin(&pass))
+    if (lose_quickly(&thread_self) || !event_begin(&pass))
         return;
     uint8_t *p = ring_reserve(pass.cursor, RECORD_HOT_MAX);
     struct record_free r = { tracefile_now(), (uintptr_t)block };
@@ -122,6 +194,19 @@ void event_free(const void *block)
     else
         ring_lose(pass.cursor);
     event_end(&pass, r.time);
+}
+
+void event_free(const void *block)
+{
+    struct thread *t = &thread_self;
+    struct cursor *c = begin_quickly(t, (uintptr_t)__builtin_frame_address(0));
+    if (unlikely(!c)) {
+        free_slowly(block);
+        return;
+    }
+    struct record_free r = { tracefile_now(), (uintptr_t)block };
+    ring_commit(c, record_put_free(&c->coder, c->at, &r));
+    end_quickly(t, r.time);
 }
 
 static void record_realloc(struct cursor *c, const struct record_realloc *r)

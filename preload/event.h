@@ -6,7 +6,7 @@
  * recorded after the real call with both stamps: `before` is event_stamp() taken before it. So replay never sees an
  * address given out again before it was free, and a call that failed leaves no record but a failed allocation's.
  *
- * `caller` is the hook's return address.
+ * `caller` is what the hook says of its caller: ARCH_CALLER, in the hook itself.
  */
 #ifndef PRELOAD_EVENT_H
 #define PRELOAD_EVENT_H

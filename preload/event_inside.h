@@ -5,7 +5,8 @@
 #include "thread.h"
 
 /* Begins an event; false if there is nothing to do. event_end must follow if true. */
-bool event_begin(struct thread_pass *pass);
+#define event_begin(pass) event_begin_at(pass, (uintptr_t)__builtin_frame_address(0))
+bool event_begin_at(struct thread_pass *pass, uintptr_t here);
 
 /* Ends it; `now` is its time stamp. */
 void event_end(struct thread_pass *pass, uint64_t now);

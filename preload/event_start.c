@@ -126,6 +126,8 @@ static void __attribute__((constructor)) start_libraries(void)
     thread_start();
     if (image.no_unwinder || image.config->libunwind)
         image.no_unwinder = !unwind_use(&unwind_libunwind);
+    else
+        unwind_ready();
     if (image.no_unwinder)
         tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
     thread_start_end();

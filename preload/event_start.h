@@ -10,7 +10,7 @@
 enum { EVENT_ASLEEP = 0, EVENT_AWAKE = 1, EVENT_OFF = 2 };
 
 /* One of the above. It lies in memory that a forked child finds zeroed: such a child is asleep. */
-extern const volatile uint32_t *event_state;
+extern HIDDEN const volatile uint32_t *event_state;
 
 /* Brings the tap up. False if this process is not recorded, or is just being brought up. */
 bool event_wake(void);

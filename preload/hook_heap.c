@@ -4,7 +4,7 @@
 #include "event.h"
 #include "real.h"
 
-#define CALLER __builtin_return_address(0)
+#define CALLER ARCH_CALLER
 
 void *hook_malloc(size_t size)
 {

@@ -7,7 +7,7 @@
 #include "door.h"
 #include "real.h"
 
-#define CALLER __builtin_return_address(0)
+#define CALLER ARCH_CALLER
 
 /* The tap's door; before it is found, or if it is of another version, calls are only passed on. */
 static const struct door *door(void)

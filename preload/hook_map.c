@@ -5,7 +5,7 @@
 #include "event.h"
 #include "real.h"
 
-#define CALLER __builtin_return_address(0)
+#define CALLER ARCH_CALLER
 
 static void record_map(uint64_t before, void *address, size_t size, int prot, int flags, int fd, uint64_t offset,
                        const void *caller)

@@ -10,8 +10,8 @@
 #include "hooks.h"
 #include "sys.h"
 
-extern struct real_functions real_table;
-extern bool real_bound;
+extern HIDDEN struct real_functions real_table;
+extern HIDDEN bool real_bound;
 
 /* Fills the table. Called by whoever needs it first, if need be by another library's constructor before our own. */
 void real_bind(void);

@@ -9,7 +9,7 @@
 
 #define SAMPLE_INTERVAL ((uint64_t)1 << 24) /* time units: 70 to 130 ms */
 
-extern uint64_t sample_next; /* the trace clock when the next one is due */
+extern HIDDEN uint64_t sample_next; /* the trace clock when the next one is due */
 
 /* Hot path. */
 static inline bool sample_due(uint64_t now)

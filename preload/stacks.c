@@ -5,7 +5,9 @@
 #define XXH_NO_STREAM
 #include <xxhash.h>
 
-#define BUCKETS (1u << 16)
+#define TIERS 4u
+#define TIER_BITS(tier)                                                                                                \
+    (14u + 3u * (tier))      /* of the number of its buckets; a tier is open once those before are full */
 #define FIRST_BLOCK_BITS 12u /* the first block holds 4,096 nodes, each further one as many as all before it */
 #define BLOCKS 14u           /* up to 33 M nodes */
 
@@ -19,7 +21,8 @@ struct node {
 };
 
 static struct {
-    uint32_t *bucket; /* heads of the chains */
+    uint32_t *tier[TIERS]; /* heads of chains, by hash; new nodes go into the last tier that is open */
+    uint32_t open;         /* which that is */
     struct node *block[BLOCKS];
     uint32_t used; /* next free number - RECORD_NODE_FIRST */
 } table;
@@ -46,9 +49,10 @@ static struct node *node_at(uint32_t number)
     return &__atomic_load_n(&table.block[block], __ATOMIC_ACQUIRE)[n - block_first(block)];
 }
 
-static uint32_t bucket_of(uint32_t parent, uint64_t value)
+static uint32_t bucket_of(unsigned tier, uint32_t parent, uint64_t value)
 {
-    return (uint32_t)((value * 0x9e3779b97f4a7c15ull ^ (uint64_t)parent * 0xc2b2ae3d27d4eb4full) >> 40) % BUCKETS;
+    uint64_t hash = value * 0x9e3779b97f4a7c15ull ^ (uint64_t)parent * 0xc2b2ae3d27d4eb4full;
+    return (uint32_t)(hash >> (64 - TIER_BITS(tier)));
 }
 
 static uint32_t find_between(uint32_t from, uint32_t to, uint32_t parent, uint64_t value)
@@ -63,9 +67,14 @@ static uint32_t find_between(uint32_t from, uint32_t to, uint32_t parent, uint64
 
 uint32_t stacks_find(uint32_t parent, uint64_t value)
 {
-    const uint32_t *bucket = __atomic_load_n(&table.bucket, __ATOMIC_ACQUIRE);
-    return bucket ? find_between(__atomic_load_n(&bucket[bucket_of(parent, value)], __ATOMIC_ACQUIRE), 0, parent, value)
-                  : 0;
+    uint32_t number = 0;
+    for (unsigned tier = __atomic_load_n(&table.open, __ATOMIC_ACQUIRE) + 1; tier-- > 0 && !number;) {
+        const uint32_t *bucket = __atomic_load_n(&table.tier[tier], __ATOMIC_ACQUIRE);
+        if (likely(bucket != NULL))
+            number = find_between(__atomic_load_n(&bucket[bucket_of(tier, parent, value)], __ATOMIC_ACQUIRE), 0, parent,
+                                  value);
+    }
+    return number;
 }
 
 /* Puts memory of `size` bytes where *place points, unless there is some. */
@@ -81,13 +90,27 @@ static bool provide(void **place, size_t size)
     return true;
 }
 
+static bool provide_tier(unsigned tier)
+{
+    return provide((void **)&table.tier[tier], sizeof *table.tier[tier] << TIER_BITS(tier));
+}
+
+/* Opens the next tier when there are as many nodes as buckets in the last: chains stay short. Two threads may just then
+ * define the same thing in two tiers; a stack with two numbers does no harm. */
+static void grow(uint32_t used)
+{
+    uint32_t open = __atomic_load_n(&table.open, __ATOMIC_ACQUIRE);
+    if (used >> TIER_BITS(open) && open + 1 < TIERS && provide_tier(open + 1))
+        __atomic_compare_exchange_n(&table.open, &open, open + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
 /* A number nobody else has, and memory for its node; 0 if the table is full. */
 static uint32_t new_number(void)
 {
     uint32_t n = __atomic_fetch_add(&table.used, 1, __ATOMIC_RELAXED);
     unsigned block = block_of(n);
-    if (block < BLOCKS && provide((void **)&table.bucket, BUCKETS * sizeof *table.bucket) &&
-        provide((void **)&table.block[block], block_size(block)))
+    grow(n);
+    if (block < BLOCKS && provide_tier(0) && provide((void **)&table.block[block], block_size(block)))
         return n + RECORD_NODE_FIRST;
     tracefile_shortfall(TRACE_SHORT_STACKS_FULL);
     return 0;
@@ -97,7 +120,8 @@ static uint32_t new_number(void)
 static uint32_t publish(uint32_t number, uint32_t parent, uint64_t value)
 {
     struct node *node = node_at(number);
-    uint32_t *head = &table.bucket[bucket_of(parent, value)], seen = 0;
+    unsigned tier = __atomic_load_n(&table.open, __ATOMIC_ACQUIRE);
+    uint32_t *head = &table.tier[tier][bucket_of(tier, parent, value)], seen = 0;
     uint32_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE);
     do {
         uint32_t theirs = find_between(first, seen, parent, value);
@@ -156,8 +180,11 @@ void stacks_forget(bool interrupted)
             sys_unmap(table.block[block], block_size(block));
         table.block[block] = NULL;
     }
-    if (table.bucket && !interrupted)
-        sys_unmap(table.bucket, BUCKETS * sizeof *table.bucket);
-    table.bucket = NULL;
+    for (unsigned tier = 0; tier < TIERS; tier++) {
+        if (table.tier[tier] && !interrupted)
+            sys_unmap(table.tier[tier], sizeof *table.tier[tier] << TIER_BITS(tier));
+        table.tier[tier] = NULL;
+    }
+    table.open = 0;
     table.used = 0;
 }

@@ -14,6 +14,9 @@
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 
+/* For variables of the hot path: read directly, not through the table of what other objects may define. */
+#define HIDDEN __attribute__((visibility("hidden")))
+
 /* --- system calls: the result, or -errno ------------------------------------------------------------------------- */
 
 int sys_open(const char *path, int flags, int mode); /* O_CLOEXEC is added */

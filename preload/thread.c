@@ -9,13 +9,14 @@
 
 __thread struct thread thread_self __attribute__((tls_model("initial-exec")));
 
+uint32_t thread_generation = 1;
+
 static struct {
-    uint64_t generation;
     int (*key_create)(pthread_key_t *, void (*)(void *));
     int (*set_specific)(pthread_key_t, const void *);
     pthread_key_t key;
     bool has_key;
-} threads = { .generation = 1 };
+} threads;
 
 /* --- beginning and end of a thread ------------------------------------------------------------------------------- */
 
@@ -25,7 +26,8 @@ static void thread_end(void *unused)
     (void)unused;
     struct thread *t = &thread_self;
     t->ending = true;
-    if (t->cursor && t->generation == threads.generation && t->depth == 0)
+    t->ready = 0;
+    if (t->cursor && t->generation == thread_generation && t->depth == 0)
         ring_give_back(t->cursor);
     t->cursor = NULL;
 }
@@ -75,7 +77,7 @@ static struct cursor *take_cursor(struct thread *t)
 /* The thread's own cursor, for as long as it lives. */
 static void adopt_cursor(struct thread *t)
 {
-    t->generation = threads.generation;
+    t->generation = thread_generation;
     t->cursor = take_cursor(t);
     if (!t->cursor || !threads.has_key)
         return;
@@ -98,7 +100,7 @@ static struct cursor *take_for_a_moment(struct thread *t)
 /* Losses are counted in the thread's own slot where it has one: a shared counter would slow all threads down. */
 static void lose(struct thread *t, enum trace_loss cause)
 {
-    if (cause != TRACE_LOSS_PAUSED && t->cursor && t->generation == threads.generation)
+    if (cause != TRACE_LOSS_PAUSED && t->cursor && t->generation == thread_generation)
         t->cursor->chunk->lost++;
     else
         tracefile_lose(cause, 1);
@@ -113,17 +115,16 @@ static bool was_left(const struct thread *t, uintptr_t here)
 static void recover(struct thread *t)
 {
     t->depth = 1;
-    if (t->generation != threads.generation || !t->cursor)
+    if (t->generation != thread_generation || !t->cursor)
         return;
     ring_restart_others(t->tid, t->cursor);
     ring_restart(t->cursor);
 }
 
-struct thread_pass thread_enter(void)
+struct thread_pass thread_enter(uintptr_t here)
 {
     struct thread *t = &thread_self;
     struct thread_pass pass = { .thread = t, .own = t->in_start };
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     t->depth++;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     int hindrance = tracefile_hindrance();
@@ -138,9 +139,10 @@ struct thread_pass thread_enter(void)
         pass.cursor = take_for_a_moment(t);
         pass.temporary = true;
     } else {
-        if (unlikely(!t->cursor || t->generation != threads.generation))
+        if (unlikely(!t->cursor || t->generation != thread_generation))
             adopt_cursor(t);
         pass.cursor = t->cursor;
+        t->ready = t->cursor && !t->in_start ? thread_generation : 0;
     }
     return pass;
 }
@@ -156,6 +158,7 @@ void thread_leave(struct thread_pass *pass)
 void thread_start_begin(void)
 {
     thread_self.in_start = true;
+    thread_self.ready = 0;
 }
 
 void thread_start_end(void)
@@ -165,7 +168,8 @@ void thread_start_end(void)
 
 void thread_forget(void)
 {
-    threads.generation++;
+    thread_generation += thread_generation == UINT32_MAX ? 2 : 1;
+    thread_self.ready = 0;
     thread_self.tid = 0;
     thread_self.cursor = NULL;
 }

@@ -14,10 +14,11 @@
 
 struct thread {
     uint32_t depth;      /* how many times over the thread is inside the tap */
+    uint32_t ready;      /* thread_generation if the next event may use the cursor without further questions, else 0 */
     uintptr_t outermost; /* frame address of the outermost entry: a thread above it left by siglongjmp */
     uint32_t tid;
     struct cursor *cursor;
-    uint64_t generation;       /* of the process: differs in a forked child */
+    uint32_t generation;       /* of the cursor */
     bool in_start;             /* what happens now happens for the tap */
     bool ending;               /* its destructors have run: cursors are taken for one event at a time */
     uint64_t fork_before;      /* clock when fork() was called; 0: not in fork() */
@@ -36,9 +37,41 @@ struct thread_pass {
     bool own;              /* the memory is the tap's own */
 };
 
-/* Begins an event. thread_leave must follow, also where cursor is NULL. A handler that leaves the tap by siglongjmp never
+extern HIDDEN uint32_t thread_generation; /* of the process: differs in a forked child; not 0 */
+
+/* Hot path: begins the event of a thread of which nothing special is known, in a process that records. Returns its
+ * cursor, or NULL: then thread_enter has to find out. thread_leave_quickly must follow. `here` as there. */
+static inline struct cursor *thread_enter_quickly(struct thread *t, uintptr_t here)
+{
+    const struct trace_header *h = tracefile_header;
+    uint32_t odd = t->depth | (t->ready ^ thread_generation) | __atomic_load_n(&h->status.stopped, __ATOMIC_RELAXED) |
+                   __atomic_load_n(&h->control.pause, __ATOMIC_RELAXED);
+    if (unlikely(odd))
+        return NULL;
+    t->depth = 1;
+    t->outermost = here;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return t->cursor;
+}
+
+static inline void thread_leave_quickly(struct thread *t)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    t->depth = 0;
+}
+
+/* The same where recording has stopped: counts the event as lost, or returns false. */
+static inline bool thread_lose_quickly(struct thread *t)
+{
+    if (t->depth | (t->ready ^ thread_generation) | !tracefile_header->status.stopped)
+        return false;
+    t->cursor->chunk->lost++;
+    return true;
+}
+
+/* Begins an event. `here`: the frame address of the event's function. thread_leave must follow, also where cursor is NULL. A handler that leaves the tap by siglongjmp never
  * comes to it: that is noticed at the next event. */
-struct thread_pass thread_enter(void);
+struct thread_pass thread_enter(uintptr_t here);
 void thread_leave(struct thread_pass *pass);
 
 /* Whatever this thread allocates between the two is the tap's own. */

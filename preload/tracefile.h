@@ -27,7 +27,7 @@ struct tracefile_start {
 };
 
 /* Memory whose header can be read and counted in even when no trace could be made. Never NULL. */
-extern struct trace_header *tracefile_header;
+extern HIDDEN struct trace_header *tracefile_header;
 
 /* Makes PID.mtap (or PID-2.mtap, ...) in the directory and one ring region. 0 or -errno. Not thread-safe. */
 int tracefile_create(const struct tracefile_start *start);
@@ -77,7 +77,7 @@ static inline int tracefile_hindrance(void)
 }
 
 /* The trace clock: times of records are in its units. Hot path. */
-extern uint32_t tracefile_clock;
+extern HIDDEN uint32_t tracefile_clock;
 static inline uint64_t tracefile_now(void)
 {
     if (likely(ARCH_HAS_TICKS && tracefile_clock == TRACE_CLOCK_TSC))

@@ -8,7 +8,7 @@
 #define FRAMES 1024u     /* longer stacks lose their outermost frames */
 #define DEEPEST_HOOK 16u /* frames between a walk's beginning and the caller of the hook, at most */
 
-/* What a cursor remembers of its previous stack. Innermost first. */
+/* What a cursor remembers of its previous stack where there are no memos. Innermost first. */
 struct frames {
     uint32_t count, generation;
     void *pc[FRAMES];
@@ -22,15 +22,18 @@ extern const char __stop_hooks_that_pass[] __attribute__((weak));
 
 static struct {
     const struct unwinder *unwinder; /* NULL: none */
+    bool memo;                       /* its walks can be remembered by unwind_memo.c */
     uintptr_t own_start, own_end;
-    uint32_t generation; /* grows when nodes are retired */
 } chosen;
+
+uint32_t unwind_generation = 1;
 
 bool unwind_use(const struct unwinder *unwinder)
 {
     real_own_range(&chosen.own_start, &chosen.own_end);
     if (!unwinder->start())
         return false;
+    chosen.memo = unwinder == &unwind_table && ARCH_HAS_CALLER;
     __atomic_store_n(&chosen.unwinder, unwinder, __ATOMIC_RELEASE);
     return true;
 }
@@ -40,33 +43,34 @@ static bool is_own(const void *pc)
     return (uintptr_t)pc - chosen.own_start < chosen.own_end - chosen.own_start;
 }
 
-static bool is_passing(const void *pc)
+static bool is_passing(uint64_t pc)
 {
     uintptr_t start = (uintptr_t)__start_hooks_that_pass, end = (uintptr_t)__stop_hooks_that_pass;
-    return (uintptr_t)pc - start < end - start;
+    return pc - start < end - start;
 }
 
+/* What is kept for a cursor: memos, and the frames behind them. */
 static struct frames *frames_of(struct cursor *cursor)
 {
     if (!cursor->attached)
-        cursor->attached = sys_map(sizeof(struct frames));
-    return cursor->attached;
+        cursor->attached = sys_map(unwind_memo_size() + sizeof(struct frames));
+    return cursor->attached ? (struct frames *)((char *)cursor->attached + unwind_memo_size()) : NULL;
 }
 
 /* How many outermost frames the stack has in common with the remembered one. */
 static unsigned count_common(const struct frames *f, void *const *pc, unsigned count)
 {
     unsigned most = count < f->count ? count : f->count, n = 0;
-    if (f->generation != __atomic_load_n(&chosen.generation, __ATOMIC_ACQUIRE))
+    if (f->generation != __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE))
         return 0;
     while (n < most && pc[count - 1 - n] == f->pc[f->count - 1 - n])
         n++;
     return n;
 }
 
-static uint32_t node_of(struct cursor *cursor, uint32_t parent, uint64_t pc)
+uint32_t unwind_node(struct cursor *cursor, uint32_t parent, uint64_t pc)
 {
-    uint32_t node = stacks_find(parent, pc);
+    uint32_t node = unlikely(is_passing(pc)) ? parent : stacks_find(parent, pc);
     if (node)
         return node;
     struct module_place place = modules_locate(cursor, pc);
@@ -77,13 +81,14 @@ static uint32_t node_of(struct cursor *cursor, uint32_t parent, uint64_t pc)
 static uint32_t intern(struct cursor *cursor, struct frames *f, void *const *pc, unsigned count)
 {
     unsigned common = count_common(f, pc, count);
-    uint32_t generation = __atomic_load_n(&chosen.generation, __ATOMIC_ACQUIRE);
+    uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
     uint32_t node = common ? f->node[f->count - common] : RECORD_NODE_NONE;
     if (count != f->count)
         __builtin_memmove(f->node + count - common, f->node + f->count - common, common * sizeof *f->node);
     f->count = 0;
     for (unsigned i = count - common; i-- > 0;) {
-        if (!is_passing(pc[i]) && !(node = node_of(cursor, node, (uintptr_t)pc[i])))
+        node = unwind_node(cursor, node, (uintptr_t)pc[i]);
+        if (!node)
             return 0;
         f->node[i] = node;
     }
@@ -106,12 +111,10 @@ static unsigned count_own(void *const *pc, unsigned count, const void *caller)
     return own;
 }
 
-uint32_t unwind_stack(struct cursor *cursor, const void *caller)
+/* The whole walk, by whatever unwinder there is. */
+static uint32_t walk(struct cursor *cursor, struct frames *f, const void *caller)
 {
     const struct unwinder *u = __atomic_load_n(&chosen.unwinder, __ATOMIC_ACQUIRE);
-    struct frames *f = frames_of(cursor);
-    if (!f)
-        return 0;
     unsigned count = u ? u->walk(f->walked, FRAMES) : 0, skip = count_own(f->walked, count, caller);
     if (skip == count) {
         f->walked[0] = (void *)(uintptr_t)caller;
@@ -121,16 +124,42 @@ uint32_t unwind_stack(struct cursor *cursor, const void *caller)
     return intern(cursor, f, f->walked + skip, count - skip);
 }
 
+uint32_t unwind_stack(struct cursor *cursor, const void *caller)
+{
+    struct unwind_registers r = { .exact = false };
+    struct frames *f = frames_of(cursor);
+    uint32_t node = 0;
+    if (!f)
+        return 0;
+    arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
+    if (chosen.memo) {
+        node = unwind_memo_stack(cursor, cursor->attached, &r);
+        unwind_check(node, false, &r);
+    }
+    return node ? node : walk(cursor, f, arch_caller_pc(caller));
+}
+
+void unwind_ready(void)
+{
+    unwind_check_start();
+}
+
+static void forget_memos(void)
+{
+    if (__atomic_add_fetch(&unwind_generation, 1, __ATOMIC_ACQ_REL) == 0)
+        __atomic_add_fetch(&unwind_generation, 1, __ATOMIC_ACQ_REL);
+}
+
 void unwind_code_gone(uint64_t from, uint64_t to)
 {
-    __atomic_fetch_add(&chosen.generation, 1, __ATOMIC_ACQ_REL);
+    forget_memos();
     if (chosen.unwinder)
         chosen.unwinder->code_gone(from, to);
 }
 
 void unwind_forked(void)
 {
-    __atomic_fetch_add(&chosen.generation, 1, __ATOMIC_ACQ_REL);
+    forget_memos();
     if (chosen.unwinder && chosen.unwinder->forked)
         chosen.unwinder->forked();
 }

@@ -2,12 +2,15 @@
  * unwind.h: the call stack of the calling thread, as a node of the table of stacks.
  *
  * Unwinders are members behind one interface; unwind.c drops the tap's own frames, and turns addresses into nodes, of
- * which those that the previous stack of the same cursor had as well cost a comparison each.
+ * which those that the previous stack of the same cursor had as well cost a comparison each. What the table unwinder has
+ * walked before need not be walked again: unwind_memo.h.
  */
 #ifndef PRELOAD_UNWIND_H
 #define PRELOAD_UNWIND_H
 
 #include "ring.h"
+#include "unwind_check.h"
+#include "unwind_memo.h"
 
 /* One way of walking a stack. */
 struct unwinder {
@@ -28,8 +31,23 @@ extern const struct unwinder unwind_libunwind; /* the reference; cannot start be
 /* Uses this unwinder from now on; false if it cannot work. Without one stacks hold the caller only. */
 bool unwind_use(const struct unwinder *unwinder);
 
-/* The node of the stack that called the hook; `caller` is the hook's return address. 0 if it cannot be recorded. */
+/* When libc is ready and may allocate, if no other unwinder is used from then on. */
+void unwind_ready(void);
+
+/* The node of the stack that called the hook; `caller` is what the hook says of it by ARCH_CALLER. 0 if it cannot be
+ * recorded. Records may have to be put for it. */
 uint32_t unwind_stack(struct cursor *cursor, const void *caller);
+
+/* Hot path: the same, without records, if it is the stack that the cursor had the last time; else 0. */
+static inline uint32_t unwind_same_stack(const struct cursor *cursor, const void *caller)
+{
+    struct unwind_registers r = { .exact = false };
+    arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
+    uint32_t node = likely(cursor->attached != NULL) ? unwind_memo_same(cursor->attached, r.pc, r.sp, r.fp) : 0;
+    if (likely(node != 0))
+        unwind_check(node, true, &r);
+    return node;
+}
 
 void unwind_code_gone(uint64_t from, uint64_t to);
 void unwind_forked(void);

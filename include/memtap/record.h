@@ -225,7 +225,13 @@ static inline unsigned record_address_slot(uint64_t address)
     return (unsigned)((address >> 4) * 0x9e3779b97f4a7c15ull >> 56);
 }
 
-/* Sets *tag |= hit when the address is remembered. Distances are mostly multiples of 16: the low bit says which. */
+/* Distances are mostly multiples of 16: the low bit says which. */
+static inline uint64_t record_distance(uint64_t delta)
+{
+    return delta & 15 ? record_zigzag(delta) << 1 | 1 : record_zigzag((uint64_t)((int64_t)delta >> 4)) << 1;
+}
+
+/* Sets *tag |= hit when the address is remembered. */
 static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
                                           uint8_t hit)
 {
@@ -234,9 +240,7 @@ static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, ui
         *tag |= hit;
         *p++ = (uint8_t)slot;
     } else {
-        uint64_t delta = address - c->address;
-        p = record_put_varint(p, delta & 15 ? record_zigzag(delta) << 1 | 1
-                                            : record_zigzag((uint64_t)((int64_t)delta >> 4)) << 1);
+        p = record_put_varint(p, record_distance(address - c->address));
         c->addresses[slot] = address;
     }
     c->address = address;
@@ -328,12 +332,36 @@ static inline uint8_t *record_put_time(struct record_coder *c, uint8_t *p, uint6
     return p;
 }
 
-/* p has room for RECORD_HOT_MAX bytes. Returns the end of the record. */
-static inline uint8_t *record_put_alloc(struct record_coder *c, uint8_t *p, const struct record_alloc *r)
+/* An alloc record in general. */
+static __attribute__((noinline, unused)) uint8_t *record_put_any_alloc(struct record_coder *c, uint8_t *p,
+                                                                       const struct record_alloc *r)
 {
     uint8_t tag = RECORD_ALLOC, *start = p++;
     p = record_put_time(c, p, r->time);
     p = record_put_site(c, p, (uint32_t)r->node, (uint32_t)r->call, r->size, &tag);
+    p = record_put_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
+    *start = tag;
+    return p;
+}
+
+/* p has room for RECORD_HOT_MAX bytes. Returns the end of the record. Most have a short time, a site that is remembered
+ * and a size below 16 KiB: these are put together here, in the same form. */
+static inline uint8_t *record_put_alloc(struct record_coder *c, uint8_t *p, const struct record_alloc *r)
+{
+    unsigned slot = record_site_slot((uint32_t)r->node, (uint32_t)r->call);
+    struct record_site *site = &c->sites[slot];
+    uint64_t delta = r->time - c->time;
+    if ((delta >> 7) | (r->size >> 14) | (site->node ^ r->node) | (site->call ^ r->call))
+        return record_put_any_alloc(c, p, &(struct record_alloc){ r->time, r->address, r->size, r->node, r->call });
+    unsigned same = site->size == r->size, size = (unsigned)r->size;
+    uint8_t tag = (uint8_t)(RECORD_ALLOC | RECORD_BIT_SITE | same * RECORD_BIT_SIZE), *start = p;
+    uint16_t coded = (uint16_t)((size & 0x7f) | (size >= 0x80) << 7 | (size & 0x3f80) << 1);
+    p[1] = (uint8_t)delta;
+    p[2] = (uint8_t)slot;
+    memcpy(p + 3, &coded, sizeof coded); /* little-endian */
+    p += 3 + (same ? 0 : 1 + (size >= 0x80));
+    c->time = r->time;
+    site->size = r->size;
     p = record_put_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
     *start = tag;
     return p;

@@ -1,0 +1,122 @@
+/* unwind_check.c: see unwind_check.h. Empty in all builds but those. */
+#include "unwind_check.h"
+
+#ifdef UNWIND_CHECK
+
+#include <fcntl.h>
+
+#include "real.h"
+#include "stacks.h"
+#include "unwind.h"
+#include "unwind_memo.h"
+#include "unwind_table.h"
+
+#define FRAMES 1023u
+#define STORIES 8u
+#define STORY_FRAMES 64u
+#define SAMPLED 4099u /* one walk in so many */
+#define FILE_SIZE 65536u
+
+/* Two walks that should have been one. */
+struct story {
+    uint64_t kind, pid, count, other;
+    uint64_t pc[STORY_FRAMES], other_pc[STORY_FRAMES];
+};
+
+static struct {
+    uint32_t opening;
+    struct unwind_counts *counts;
+    bool failed, libunwind;
+} check;
+
+extern char **environ;
+
+static bool open_counts(void)
+{
+    if (check.counts || check.failed)
+        return check.counts != NULL;
+    if (!environ || __atomic_exchange_n(&check.opening, 1, __ATOMIC_ACQUIRE))
+        return false;
+    for (char **e = environ; *e && !check.counts; e++) {
+        int fd = sys_starts(*e, "MEMTAP_CHECK=") ? sys_open(*e + 13, O_RDWR, 0) : -1;
+        if (fd < 0)
+            continue;
+        check.counts = sys_map_file(fd, 0, FILE_SIZE, NULL);
+        sys_close(fd);
+    }
+    check.failed = !check.counts;
+    return check.counts != NULL;
+}
+
+static void add(uint64_t *count, uint64_t n)
+{
+    __atomic_fetch_add(count, n, __ATOMIC_RELAXED);
+}
+
+static void tell(uint64_t kind, void *const *pc, unsigned count, void *const *other, unsigned other_count)
+{
+    uint64_t n = __atomic_fetch_add(&check.counts->stories, 1, __ATOMIC_RELAXED);
+    struct story *s = (struct story *)(check.counts + 1) + n;
+    if (n >= STORIES)
+        return;
+    *s = (struct story){ .kind = kind, .pid = (uint64_t)sys_pid(), .count = count, .other = other_count };
+    for (unsigned i = 0; i < STORY_FRAMES; i++) {
+        s->pc[i] = i < count ? (uintptr_t)pc[i] : 0;
+        s->other_pc[i] = i < other_count ? (uintptr_t)other[i] : 0;
+    }
+}
+
+/* The node that stands for these frames; 0 if there is none. A node has but one parent and one address, so two stacks
+ * with the same node are the same, frame for frame. */
+static uint32_t fold(void *const *pc, unsigned count)
+{
+    uint32_t node = RECORD_NODE_NONE;
+    while (count-- > 0 && (node = stacks_find(node, (uintptr_t)pc[count])))
+        ;
+    return node;
+}
+
+static void compare_with_libunwind(void *const *pc, unsigned count)
+{
+    static __thread void *other[FRAMES + 33] __attribute__((tls_model("initial-exec")));
+    unsigned n = unwind_libunwind.walk(other, FRAMES + 33), skip = 0;
+    while (skip < n && skip < 32 && other[skip] != pc[0])
+        skip++;
+    add(&check.counts->sampled, 1);
+    if (n - skip == count && __builtin_memcmp(other + skip, pc, count * sizeof *pc) == 0)
+        return;
+    add(&check.counts->differed_then, 1);
+    tell(2, pc, count, other + skip, n - skip);
+}
+
+void unwind_check_start(void)
+{
+    check.libunwind = unwind_libunwind.start();
+}
+
+void unwind_check(uint32_t node, bool same, const struct unwind_registers *r)
+{
+    static __thread void *pc[FRAMES + 1] __attribute__((tls_model("initial-exec")));
+    static uint32_t turn;
+    uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
+    if (!open_counts())
+        return;
+    add(node ? same ? &check.counts->same : &check.counts->other : &check.counts->slow, 1);
+    if (!node)
+        return;
+    pc[0] = (void *)r->pc;
+    int walked = unwind_table_walk(*r, pc + 1, FRAMES);
+    unsigned count = 1 + (unsigned)(walked < 0 ? 0 : walked);
+    uint32_t fresh = walked < 0 ? 0 : fold(pc, count);
+    if (generation != __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE))
+        return; /* code was unloaded meanwhile */
+    add(&check.counts->frames, count);
+    if (fresh != node) {
+        add(&check.counts->differed, 1);
+        tell(1, pc, count, NULL, 0);
+    }
+    if (__atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % SAMPLED == 0 && check.libunwind)
+        compare_with_libunwind(pc, count);
+}
+
+#endif

@@ -1,0 +1,96 @@
+/*
+ * unwind_memo.h: finds the node of a stack by comparing it with stacks walked before. Inside unwind*.
+ *
+ * A walk is a function of the registers it begins with, the rules, and the words of the stack that it reads, in their
+ * order. So each walk is remembered with these words. When a later one comes to a frame of a remembered walk (same code
+ * address, same stack pointer, same frame pointer if it matters from there on), and the words that were read from there
+ * on are still the same, then by induction it would visit the same frames, and it need not: comparing a word costs a
+ * tenth of a step. Words are compared in the order in which the walk would read them, up to the first difference, so
+ * nothing is read that the walk would not read.
+ *
+ * What a step depends on beyond that ends a comparison: that frame is stepped over anew (signal frames; what the kernel
+ * or the list of modules said). Rules change only when code is unloaded: then all is forgotten (unwind_generation).
+ */
+#ifndef PRELOAD_UNWIND_MEMO_H
+#define PRELOAD_UNWIND_MEMO_H
+
+#include "ring.h"
+#include "unwind_step.h"
+
+struct word {
+    const uint64_t *at;
+    uint64_t value;
+};
+
+/* A remembered walk. */
+struct memo {
+    uint64_t key, sp, fp, fp_mask; /* the innermost frame; key 0: the memo does not hold as a whole */
+    uint32_t node, words;
+    uint32_t count, used; /* frames; when it was of use */
+    struct frame *frame;
+    struct word *word; /* last read first */
+};
+
+/* What is remembered for one cursor, in memory that was zero at first. */
+struct memos {
+    struct memo *last;   /* NULL: nothing yet */
+    uint32_t generation; /* all is of this one; never 0 but at first */
+};
+
+/* Grows when code is unloaded. */
+extern HIDDEN uint32_t unwind_generation;
+
+/* Bytes of memory for the memos of a cursor. */
+size_t unwind_memo_size(void);
+
+/* The node of the stack whose innermost frame has these registers. 0: this walk takes more than rules; or there is no
+ * node to be had. */
+uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r);
+
+static inline bool unwind_memo_begins(const struct memo *m, uint64_t key, uint64_t sp, uint64_t fp)
+{
+    return ((m->key ^ key) | (m->sp ^ sp) | ((m->fp ^ fp) & m->fp_mask)) == 0;
+}
+
+/* Whether all words are still the same. A jump into a row of comparisons: the end of a loop of this length would be
+ * foretold wrongly each time. */
+static inline __attribute__((always_inline)) bool unwind_memo_holds(const struct memo *m)
+{
+    const struct word *w = m->word;
+    uint32_t left = m->words;
+#define SAME(i)                                                                                                        \
+    case i:                                                                                                            \
+        if (unlikely(*w[(i)-1].at != w[(i)-1].value))                                                                  \
+            return false;                                                                                              \
+        __attribute__((fallthrough));
+#define SAME_8(i) SAME(i + 8) SAME(i + 7) SAME(i + 6) SAME(i + 5) SAME(i + 4) SAME(i + 3) SAME(i + 2) SAME(i + 1)
+    for (; unlikely(left > 48); left--)
+        if (*w[left - 1].at != w[left - 1].value)
+            return false;
+    switch (left) {
+        SAME_8(40)
+        SAME_8(32)
+        SAME_8(24)
+        SAME_8(16)
+        SAME_8(8)
+        SAME_8(0)
+    default:
+        return true;
+    }
+#undef SAME_8
+#undef SAME
+}
+
+/* Hot path: the same if it is the stack of the last time; else 0. */
+static inline uint32_t unwind_memo_same(const struct memos *memos, uint64_t pc, uint64_t sp, uint64_t fp)
+{
+    if (unlikely(memos->generation != __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE)))
+        return 0;
+    const struct memo *m = memos->last;
+    return likely(unwind_memo_begins(m, unwind_key(pc, false), sp, fp)) && likely(unwind_memo_holds(m)) ? m->node : 0;
+}
+
+/* From unwind.c: the node of (parent, code address), defined if it is new; 0 if that is not possible. */
+uint32_t unwind_node(struct cursor *cursor, uint32_t parent, uint64_t pc);
+
+#endif

@@ -187,8 +187,11 @@ static void meet_mapping(const struct mapping *code, uint64_t base)
         if (same && is_gone(m)) {
             back = m;
         } else if (same && m->start == code->start) {
+            uint64_t end = m->end;
             m->end = code->end;
             m->seen = true;
+            if (code->end < end && list.retire) /* generated code that has been given up in part */
+                list.retire(code->end, end);
             return;
         } else if (!is_gone(m) && m->start == code->start) {
             m->seen = false; /* another file took its place */

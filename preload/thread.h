@@ -60,12 +60,16 @@ static inline void thread_leave_quickly(struct thread *t)
     t->depth = 0;
 }
 
-/* The same where recording has stopped: counts the event as lost, or returns false. */
+/* The same where nothing is to be recorded now: counts the event as lost, or returns false. */
 static inline bool thread_lose_quickly(struct thread *t)
 {
-    if (t->depth | (t->ready ^ thread_generation) | !tracefile_header->status.stopped)
+    int hindrance = tracefile_hindrance();
+    if (hindrance < 0 || (t->depth | (t->ready ^ thread_generation)))
         return false;
-    t->cursor->chunk->lost++;
+    if (hindrance == (int)TRACE_LOSS_PAUSED)
+        tracefile_lose(TRACE_LOSS_PAUSED, 1);
+    else
+        t->cursor->chunk->lost++;
     return true;
 }
 

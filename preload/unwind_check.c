@@ -97,26 +97,29 @@ void unwind_check_start(void)
 void unwind_check(uint32_t node, bool same, const struct unwind_registers *r)
 {
     static __thread void *pc[FRAMES + 1] __attribute__((tls_model("initial-exec")));
+    static __thread uint32_t busy __attribute__((tls_model("initial-exec")));
     static uint32_t turn;
     uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
-    if (!open_counts())
+    if (!open_counts() || (busy && ++busy < 64)) /* in a handler; one that left by siglongjmp is forgotten in time */
         return;
     add(node ? same ? &check.counts->same : &check.counts->other : &check.counts->slow, 1);
     if (!node)
         return;
+    busy = 1;
     pc[0] = (void *)r->pc;
     int walked = unwind_table_walk(*r, pc + 1, FRAMES);
     unsigned count = 1 + (unsigned)(walked < 0 ? 0 : walked);
     uint32_t fresh = walked < 0 ? 0 : fold(pc, count);
     if (generation != __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE))
-        return; /* code was unloaded meanwhile */
+        count = 0; /* code was unloaded meanwhile */
     add(&check.counts->frames, count);
-    if (fresh != node) {
+    if (count && fresh != node) {
         add(&check.counts->differed, 1);
         tell(1, pc, count, NULL, 0);
     }
-    if (__atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % SAMPLED == 0 && check.libunwind)
+    if (__atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % SAMPLED == 0 && check.libunwind && count)
         compare_with_libunwind(pc, count);
+    busy = 0;
 }
 
 #endif

@@ -68,7 +68,9 @@ static struct cfi_rule look_up(uint64_t key)
 {
     uint64_t header, pc = key >> 1;
     struct cfi_rule rule = { .kind = CFI_NONE };
-    if (modules_frame_header(pc, &header) && header)
+    if (!modules_frame_header(pc, &header))
+        return rule; /* perhaps not yet: another thread may just be looking at the maps */
+    if (header)
         rule = cfi_find((const void *)header, key & 1 ? pc : pc - 1);
     put(key, rule);
     return rule;

@@ -72,12 +72,14 @@ static bool step_by_frame_pointer(struct unwind_window *w, struct unwind_registe
 enum cfi_kind unwind_step_otherwise(struct unwind_window *w, struct unwind_registers *r, enum cfi_kind kind,
                                     struct unwind_reads *reads)
 {
+    uint64_t header;
     *reads = (struct unwind_reads){ .pc_at = r->fp + 8, .fp_at = r->fp, .by_fp = true };
     switch (kind) {
     case CFI_SIGNAL:
         reads->impure = true;
         return step_over_signal(w, r) ? CFI_STACK : CFI_END;
     case CFI_NONE:
+        reads->impure = !modules_frame_header(r->pc, &header); /* then there may be a rule the next time */
         if (step_by_frame_pointer(w, r))
             return CFI_STACK;
         reads->impure = true;

@@ -23,17 +23,28 @@ static bool is_mapped(uint64_t page)
     return sys_read_memory((const void *)page, &word, sizeof word);
 }
 
-/* Takes the page of the address in, with all between. Far away means another stack: the window moves there. */
-static bool take_page(struct unwind_window *w, uint64_t page)
+static bool reach(struct unwind_window *w, uint64_t page)
 {
-    if (page + FAR < w->low || page > w->high + FAR)
-        w->low = w->high = page;
     for (; page < w->low; w->low -= PAGE)
         if (!is_mapped(w->low - PAGE))
             return false;
     for (; page >= w->high; w->high += PAGE)
         if (!is_mapped(w->high))
             return false;
+    return true;
+}
+
+/* Takes the page of the address in, with all between. If it is far away, or behind a hole, this is another stack: the
+ * window moves there. */
+static bool take_page(struct unwind_window *w, uint64_t page)
+{
+    bool near = page + FAR >= w->low && page <= w->high + FAR;
+    if (near && reach(w, page))
+        return true;
+    if (!is_mapped(page))
+        return false;
+    w->low = page;
+    w->high = page + PAGE;
     return true;
 }
 

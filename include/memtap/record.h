@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "varint.h"
+
 /* Which call made or resized a block or mapping: name and the text that reports print. */
 #define RECORD_CALLS(C)                                                                                                \
     C(NONE, "")                                                                                                        \
@@ -183,41 +185,6 @@ static inline void record_coder_begin(struct record_coder *c, uint64_t chunk_tim
     c->time = chunk_time;
 }
 
-/* --- varints ----------------------------------------------------------------------------------------------------- */
-
-static inline uint8_t *record_put_varint(uint8_t *p, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        *p++ = (uint8_t)(value | 0x80);
-    *p++ = (uint8_t)value;
-    return p;
-}
-
-/* NULL if the varint does not end before `end`, or has more than 64 bits. */
-static inline const uint8_t *record_get_varint(const uint8_t *p, const uint8_t *end, uint64_t *value)
-{
-    uint64_t v = 0;
-    for (unsigned shift = 0; p < end && shift < 64; shift += 7) {
-        uint8_t byte = *p++;
-        v |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80) {
-            *value = v;
-            return p;
-        }
-    }
-    return NULL;
-}
-
-static inline uint64_t record_zigzag(uint64_t delta)
-{
-    return delta << 1 ^ (uint64_t)((int64_t)delta >> 63);
-}
-
-static inline uint64_t record_unzigzag(uint64_t coded)
-{
-    return coded >> 1 ^ (0 - (coded & 1));
-}
-
 /* --- addresses, below 2^61: one byte for a recent one, else the distance from the last ----------------------------- */
 
 static inline unsigned record_address_slot(uint64_t address)
@@ -225,13 +192,7 @@ static inline unsigned record_address_slot(uint64_t address)
     return (unsigned)((address >> 4) * 0x9e3779b97f4a7c15ull >> 56);
 }
 
-/* Distances are mostly multiples of 16: the low bit says which. */
-static inline uint64_t record_distance(uint64_t delta)
-{
-    return delta & 15 ? record_zigzag(delta) << 1 | 1 : record_zigzag((uint64_t)((int64_t)delta >> 4)) << 1;
-}
-
-/* Sets *tag |= hit when the address is remembered. */
+/* Sets *tag |= hit when the address is remembered. Distances are mostly multiples of 16: the low bit says which. */
 static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, uint64_t address, uint8_t *tag,
                                           uint8_t hit)
 {
@@ -240,7 +201,9 @@ static inline uint8_t *record_put_address(struct record_coder *c, uint8_t *p, ui
         *tag |= hit;
         *p++ = (uint8_t)slot;
     } else {
-        p = record_put_varint(p, record_distance(address - c->address));
+        uint64_t delta = address - c->address;
+        p = record_put_varint(p, delta & 15 ? record_zigzag(delta) << 1 | 1
+                                            : record_zigzag((uint64_t)((int64_t)delta >> 4)) << 1);
         c->addresses[slot] = address;
     }
     c->address = address;
@@ -332,7 +295,7 @@ static inline uint8_t *record_put_time(struct record_coder *c, uint8_t *p, uint6
     return p;
 }
 
-/* An alloc record in general. */
+/* An alloc record in general; below: of the common kind, in the same form. */
 static __attribute__((noinline, unused)) uint8_t *record_put_any_alloc(struct record_coder *c, uint8_t *p,
                                                                        const struct record_alloc *r)
 {
@@ -344,8 +307,8 @@ static __attribute__((noinline, unused)) uint8_t *record_put_any_alloc(struct re
     return p;
 }
 
-/* p has room for RECORD_HOT_MAX bytes. Returns the end of the record. Most have a short time, a site that is remembered
- * and a size below 16 KiB: these are put together here, in the same form. */
+/* p has room for RECORD_HOT_MAX bytes. Returns the end of the record. With a short time, a remembered site and a size
+ * below 16 KiB, as most are, it is put together in one piece. */
 static inline uint8_t *record_put_alloc(struct record_coder *c, uint8_t *p, const struct record_alloc *r)
 {
     unsigned slot = record_site_slot((uint32_t)r->node, (uint32_t)r->call);

@@ -275,7 +275,7 @@ static int make_file(const char *directory)
 /* Maps the header: the pages that will be written are backed first; those of the slots' states when regions come. */
 static struct trace_header *map_header(int fd)
 {
-    const uint64_t used = offsetof(struct trace_header, strings) + TRACE_STRINGS_SIZE;
+    const uint64_t used = offsetof(struct trace_header, reserved);
     if (check_size(used) >= 0 || sys_reserve(fd, 0, used) < 0)
         return NULL;
     return sys_map_file(fd, 0, TRACE_HEADER_SIZE, NULL);

@@ -86,7 +86,7 @@ static uint32_t add_pattern(struct rules *r, const char *text)
 static void add_rule(struct rules *r, const struct grammar_line *l)
 {
     struct rule rule = { .component = rules_keep(r, l->component), .how = rules_keep(r, l->how), .count = l->patterns };
-    for (uint32_t i = 0; i < l->patterns; i++) {
+    for (uint32_t i = 0; i < l->patterns && i < PATTERNS_IN_RULE; i++) {
         rule.pattern[i] = add_pattern(r, l->pattern[i].text);
         rule.wanting |= (uint32_t)l->pattern[i].wanting << i;
         rule.direct |= (uint32_t)l->pattern[i].direct << i;

@@ -401,7 +401,7 @@ uint64_t sys_mapped_bytes(void)
 
 void sys_own_ranges(uint64_t *range, unsigned count)
 {
-    for (unsigned i = 0; i < sizeof own.range / sizeof *own.range && i < count; i++) {
+    for (size_t i = 0; i < sizeof own.range / sizeof *own.range && i < count; i++) {
         uintptr_t start = __atomic_load_n(&own.range[i].start, __ATOMIC_ACQUIRE);
         size_t size = __atomic_load_n(&own.range[i].size, __ATOMIC_ACQUIRE);
         range[2 * i] = size ? start : 0;

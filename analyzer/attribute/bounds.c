@@ -13,16 +13,19 @@ static const struct {
     { "llama-server", "checkpoints", { "--ctx-checkpoints", "-ctxcp", "--swa-checkpoints" }, 32, 0 },
 };
 
-static const char *value_of(const struct trace_info *info, const char *option)
+/* The value that an option was given, in the next word or behind an equals sign. */
+static bool find_value(const struct trace_info *info, const char *option, const char **value)
 {
     size_t length = strlen(option);
     for (uint32_t i = 1; i < info->argc; i++) {
-        if (strcmp(info->argv[i], option) == 0 && i + 1 < info->argc)
-            return info->argv[i + 1];
-        if (strncmp(info->argv[i], option, length) == 0 && info->argv[i][length] == '=')
-            return info->argv[i] + length + 1;
+        const char *word = info->argv[i];
+        bool apart = strcmp(word, option) == 0 && i + 1 < info->argc;
+        if (!apart && (strncmp(word, option, length) != 0 || word[length] != '='))
+            continue;
+        *value = apart ? info->argv[i + 1] : word + length + 1;
+        return true;
     }
-    return NULL;
+    return false;
 }
 
 bool bounds_find(const struct trace_info *info, const char *component, struct bound *bound)
@@ -33,8 +36,8 @@ bool bounds_find(const struct trace_info *info, const char *component, struct bo
         uint64_t amount = known[i].preset;
         bound->source = "default";
         for (unsigned k = 0; k < 3 && known[i].option[k]; k++) {
-            const char *value = value_of(info, known[i].option[k]);
-            if (!value)
+            const char *value;
+            if (!find_value(info, known[i].option[k], &value))
                 continue;
             long long given = strtoll(value, NULL, 10);
             if (given < 0) /* no limit */

@@ -22,6 +22,8 @@ static uint32_t find_item(const struct heap_contents *c, uint64_t address)
 static void insert_item(struct heap_contents *c, uint32_t at, const struct heap_content *item)
 {
     array_room(c->item, c->count, c->room);
+    if (!c->item) /* clang-tidy cannot see that there is room now */
+        return;
     memmove(&c->item[at + 1], &c->item[at], (c->count - at) * sizeof *c->item);
     c->item[at] = *item;
     c->count++;

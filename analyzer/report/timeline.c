@@ -130,7 +130,7 @@ void timeline_print(const struct summary *s, const struct report_style *style, F
         head[i] = s->part[chosen[i]];
     table_begin(&t, "rlrrrrrr", 1);
     table_row(&t, "TIME", "MOMENT", "HELD", head[0], head[1], head[2], head[3], head[4], NULL);
-    uint32_t step = s->moments > style->top ? (s->moments + style->top - 1) / style->top : 1;
+    uint32_t rows = style->top ? style->top : 1, step = (s->moments + rows - 1) / rows;
     for (uint32_t i = 0; i < s->moments; i++) {
         if (s->moment[i].mark || i % step == 0 || i + 1 == s->moments)
             print_moment(&t, &s->moment[i], chosen, count);

@@ -35,7 +35,7 @@
 #define HOOK_PLACE_heap
 #define HOOK_PLACE_jemalloc
 #define HOOK_PLACE_map
-#define HOOK_PLACE_process
+#define HOOK_PLACE_process HOOK_PASSES
 
 #define HOOK(family, name, need) extern __typeof__(name) hook_##name __asm__(#name) EXPORTED HOOK_PLACE_##family;
 #include HOOKS_DEF

@@ -71,21 +71,6 @@ static struct places collect_places(const struct heap *h)
 
 /* --- splitting a place ------------------------------------------------------------------------------------------- */
 
-/* The first of `count` contents that ends behind the address. */
-static uint32_t first_behind(const struct heap *h, uint32_t count,
-                             const struct heap_content *(*get)(const struct heap *, uint32_t), uint64_t address)
-{
-    uint32_t low = 0, high = count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (get(h, middle)->end > address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
-}
-
 /* [start, end) by the call stack, the weakest evidence. */
 static struct owner *own_by_site(struct finder *f, const struct place *p, uint64_t start, uint64_t end)
 {
@@ -141,7 +126,7 @@ static void own_plain(struct finder *f, const struct place *p, uint64_t start, u
     uint32_t count = heap_file_bytes_count(f->heap);
     /* What JavaScript looks into the file with is not what the engine computes with. */
     const char *how = strncmp(f->site[p->site].component, "runtime/js", 10) == 0 ? "copy" : "read";
-    for (uint32_t i = first_behind(f->heap, count, heap_file_bytes, start); start < end; i++) {
+    for (uint32_t i = heap_file_bytes_behind(f->heap, start); start < end; i++) {
         const struct heap_content *c = i < count ? heap_file_bytes(f->heap, i) : NULL;
         if (!c || c->start >= end) {
             own_by_site(f, p, start, end);
@@ -162,7 +147,7 @@ static const char *source_of(const struct finder *f, const struct place *p, uint
     const struct heap_mapping *m = p->mapping != HEAP_NO_SITE ? heap_mapping(f->heap, p->mapping) : NULL;
     if (m)
         return m->file ? trace_string(f->trace, m->file) : NULL;
-    uint32_t count = heap_file_bytes_count(f->heap), i = first_behind(f->heap, count, heap_file_bytes, address);
+    uint32_t count = heap_file_bytes_count(f->heap), i = heap_file_bytes_behind(f->heap, address);
     const struct heap_content *c = i < count ? heap_file_bytes(f->heap, i) : NULL;
     return c && c->start <= address ? trace_string(f->trace, c->file) : NULL;
 }
@@ -171,7 +156,7 @@ static const char *source_of(const struct finder *f, const struct place *p, uint
 static void own_range(struct finder *f, const struct place *p, uint64_t start, uint64_t end)
 {
     uint32_t count = heap_tensor_count(f->heap);
-    for (uint32_t i = first_behind(f->heap, count, heap_tensor, start); start < end; i++) {
+    for (uint32_t i = heap_tensor_behind(f->heap, start); start < end; i++) {
         const struct heap_content *c = i < count ? heap_tensor(f->heap, i) : NULL;
         if (!c || c->start >= end) {
             own_plain(f, p, start, end);

@@ -126,15 +126,8 @@ static struct purpose purpose_of(const struct finder *f, const struct residency_
 /* An allocator behind the tap mapped it to put blocks in. */
 static bool is_backing(const struct finder *f, const struct residency_vma *vma)
 {
-    uint32_t low = 0, high = heap_mapping_count(f->heap);
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (heap_mapping(f->heap, middle)->end > vma->start)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    const struct heap_mapping *m = low < heap_mapping_count(f->heap) ? heap_mapping(f->heap, low) : NULL;
+    uint32_t i = heap_mapping_behind(f->heap, vma->start);
+    const struct heap_mapping *m = i < heap_mapping_count(f->heap) ? heap_mapping(f->heap, i) : NULL;
     const char *component = m && m->start < vma->end ? f->site[m->site].component : NULL;
     return component && strcmp(component, ATTRIBUTION_BACKING) == 0;
 }

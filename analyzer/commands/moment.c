@@ -91,8 +91,7 @@ static struct residency_snapshot *find_pages(const struct trace *t, const struct
         at_end && trace_info(t)->running ? residency_take((pid_t)trace_info(t)->pid, &e) : NULL;
     if (now)
         return now;
-    int fd = trace_pages(t);
-    struct residency *r = fd >= 0 ? residency_open_fd(fd, trace_path(t), &e) : NULL;
+    struct residency *r = command_residency(t);
     if (!r)
         return NULL;
     uint32_t nearest = residency_nearest(r, trace_mono_ns(t, heap_time(h)));

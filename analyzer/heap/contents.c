@@ -178,6 +178,16 @@ const struct heap_content *heap_file_bytes(const struct heap *h, uint32_t i)
     return &h->file_bytes.item[i];
 }
 
+uint32_t heap_tensor_behind(const struct heap *h, uint64_t address)
+{
+    return find_item(&h->tensors, address);
+}
+
+uint32_t heap_file_bytes_behind(const struct heap *h, uint64_t address)
+{
+    return find_item(&h->file_bytes, address);
+}
+
 uint32_t heap_buffer_count(const struct heap *h)
 {
     return h->buffers;

@@ -141,8 +141,6 @@ static void apply_engine(struct heap *h, const struct record_engine *r)
 {
     if (r->what == RECORD_ENGINE_COMPUTE && !h->phases.compute)
         h->phases.compute = r->time;
-    else if (r->what == RECORD_ENGINE_MODEL_FREE)
-        h->phases.model_freed = r->time;
 }
 
 static void apply_stack(struct heap *h, uint64_t address)

@@ -78,9 +78,8 @@ struct heap_totals {
 
 /* When the engine did something first: trace clock, 0 if it did not. */
 struct heap_phases {
-    uint64_t compute;     /* ran a graph */
-    uint64_t request;     /* a request began */
-    uint64_t model_freed; /* gave its model back, lastly */
+    uint64_t compute; /* ran a graph */
+    uint64_t request; /* a request began */
 };
 
 struct heap_sample {
@@ -104,7 +103,7 @@ struct heap_moment {
     const char *mark; /* name of the mark; NULL: `request` ended, or it is neither */
     uint64_t request; /* its number from 1 on; 0: none */
     uint64_t live_bytes, mapped_bytes;
-    const uint64_t *site; /* live bytes of the first `sites` sites */
+    uint64_t *site; /* live bytes of the first `sites` sites */
     uint32_t sites;
 };
 
@@ -148,6 +147,8 @@ uint32_t heap_thread_count(const struct heap *h);
 const struct heap_thread *heap_thread(const struct heap *h, uint32_t i);
 uint32_t heap_mapping_count(const struct heap *h);
 const struct heap_mapping *heap_mapping(const struct heap *h, uint32_t i);
+uint32_t heap_mapping_behind(const struct heap *h,
+                             uint64_t address); /* the first that ends behind it, or their count */
 uint32_t heap_mark_count(const struct heap *h);
 const struct heap_mark *heap_mark(const struct heap *h, uint32_t i);
 /* In the order of time; of very many requests some are left out. */
@@ -160,10 +161,13 @@ const struct heap_sample *heap_last_sample(const struct heap *h); /* NULL if the
 const struct heap_phases *heap_phases(const struct heap *h);
 
 /* By address, without overlaps; valid while the heap is. */
+/* ..._behind: number of the first that ends behind the address; their count if none does. */
 uint32_t heap_tensor_count(const struct heap *h);
 const struct heap_content *heap_tensor(const struct heap *h, uint32_t i);
+uint32_t heap_tensor_behind(const struct heap *h, uint64_t address);
 uint32_t heap_file_bytes_count(const struct heap *h);
 const struct heap_content *heap_file_bytes(const struct heap *h, uint32_t i);
+uint32_t heap_file_bytes_behind(const struct heap *h, uint64_t address);
 /* In the order of their making. */
 uint32_t heap_buffer_count(const struct heap *h);
 const struct heap_buffer *heap_buffer(const struct heap *h, uint32_t i);

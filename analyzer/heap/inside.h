@@ -27,12 +27,6 @@ struct heap_given {
     uint64_t time, blocks, bytes;
 };
 
-/* A moment as it is kept, with the array that belongs to it. */
-struct heap_kept_moment {
-    struct heap_moment moment;
-    uint64_t *bytes;
-};
-
 /* A piece of address space that the thread's mremap is moving. */
 struct heap_moving {
     uint32_t tid;
@@ -95,7 +89,7 @@ struct heap {
     uint32_t requests, request_room;
     struct heap_sample sample;
     bool has_sample;
-    struct heap_kept_moment *moment;
+    struct heap_moment *moment;
     uint32_t moments, moment_room;
     uint32_t moment_stride; /* of so many requests one is kept */
     struct heap_failure failure;

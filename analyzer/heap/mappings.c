@@ -5,8 +5,7 @@
 #include "base/memory.h"
 #include "heap/inside.h"
 
-/* The first piece that ends behind `address`. */
-static uint32_t find_piece(const struct heap *h, uint64_t address)
+uint32_t heap_mapping_behind(const struct heap *h, uint64_t address)
 {
     uint32_t low = 0, high = h->mappings;
     while (low < high) {
@@ -37,7 +36,7 @@ static void count(struct heap *h, const struct heap_mapping *m, uint64_t bytes, 
 
 static void insert_piece(struct heap *h, const struct heap_mapping *m)
 {
-    uint32_t at = find_piece(h, m->start);
+    uint32_t at = heap_mapping_behind(h, m->start);
     array_room(h->mapping, h->mappings, h->mapping_room);
     memmove(&h->mapping[at + 1], &h->mapping[at], (h->mappings - at) * sizeof *h->mapping);
     h->mapping[at] = *m;
@@ -73,7 +72,7 @@ void mappings_release(struct heap *h, uint64_t start, uint64_t end)
 {
     contents_forget(h, start, end);
     for (;;) {
-        uint32_t i = find_piece(h, start);
+        uint32_t i = heap_mapping_behind(h, start);
         if (i == h->mappings || h->mapping[i].start >= end)
             return;
         cut_piece(h, i, start, end);
@@ -82,7 +81,7 @@ void mappings_release(struct heap *h, uint64_t start, uint64_t end)
 
 void mappings_detach(struct heap *h, uint64_t address)
 {
-    for (uint32_t i = find_piece(h, address); i < h->mappings; i++) {
+    for (uint32_t i = heap_mapping_behind(h, address); i < h->mappings; i++) {
         const struct heap_mapping *m = &h->mapping[i];
         if (h->site[m->site].call == RECORD_CALL_SHMAT && m->start - m->offset == address)
             take_piece(h, i--);
@@ -100,7 +99,7 @@ void mappings_make(struct heap *h, const struct heap_mapping *m)
 /* Notes what of [start, end) there is, for the thread whose mremap moves it. */
 static void note_moving(struct heap *h, uint64_t start, uint64_t end, uint32_t tid)
 {
-    for (uint32_t i = find_piece(h, start); i < h->mappings && h->mapping[i].start < end; i++) {
+    for (uint32_t i = heap_mapping_behind(h, start); i < h->mappings && h->mapping[i].start < end; i++) {
         struct heap_mapping m = h->mapping[i];
         if (m.start < start) {
             m.offset += start - m.start;
@@ -150,7 +149,7 @@ void mappings_arrive(struct heap *h, const struct record_remap *r, const struct 
 
 bool mappings_tag(struct heap *h, uint64_t address, uint32_t tag)
 {
-    uint32_t i = find_piece(h, address);
+    uint32_t i = heap_mapping_behind(h, address);
     if (i == h->mappings || h->mapping[i].start > address)
         return false;
     h->mapping[i].tag = tag;

@@ -10,14 +10,13 @@
 static void keep_moment(struct heap *h, struct heap_moment m)
 {
     array_room(h->moment, h->moments, h->moment_room);
-    uint64_t *bytes = memory_take((h->sites + 1) * sizeof *bytes);
+    m.site = memory_take((h->sites + 1) * sizeof *m.site);
     for (uint32_t i = 0; i < h->sites; i++)
-        bytes[i] = h->site[i].live_bytes;
+        m.site[i] = h->site[i].live_bytes;
     m.live_bytes = h->totals.live_bytes;
     m.mapped_bytes = h->totals.mapped_bytes;
-    m.site = bytes;
     m.sites = h->sites;
-    h->moment[h->moments++] = (struct heap_kept_moment){ m, bytes };
+    h->moment[h->moments++] = m;
 }
 
 /* Drops every second request of those kept. */
@@ -26,9 +25,9 @@ static void thin_out(struct heap *h)
     uint32_t kept = 0;
     h->moment_stride *= 2;
     for (uint32_t i = 0; i < h->moments; i++) {
-        const struct heap_kept_moment m = h->moment[i];
-        if (m.moment.request && m.moment.request % h->moment_stride)
-            free(m.bytes);
+        const struct heap_moment m = h->moment[i];
+        if (m.request && m.request % h->moment_stride)
+            free(m.site);
         else
             h->moment[kept++] = m;
     }
@@ -56,7 +55,7 @@ void moments_request(struct heap *h, uint64_t time)
 void moments_free(struct heap *h)
 {
     for (uint32_t i = 0; i < h->moments; i++)
-        free(h->moment[i].bytes);
+        free(h->moment[i].site);
     free(h->moment);
 }
 
@@ -67,5 +66,5 @@ uint32_t heap_moment_count(const struct heap *h)
 
 struct heap_moment heap_moment(const struct heap *h, uint32_t i)
 {
-    return h->moment[i].moment;
+    return h->moment[i];
 }

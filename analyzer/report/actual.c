@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "report/table.h"
+#include "report/values.h"
 
 static const struct {
     const char *name, *title;
@@ -146,20 +147,16 @@ void actual_text(const struct actual *a, uint32_t width, FILE *out)
                    2, width, out);
 }
 
-static json_t *number(uint64_t n)
-{
-    return json_integer((json_int_t)n);
-}
-
 bool actual_json(const struct actual *a, FILE *out)
 {
     json_t *list = json_array();
     for (int i = 0; i < ACTUAL_PARTS; i++) {
         const struct actual_row *r = &a->row[i];
-        json_array_append_new(list, json_pack("{s:s s:o s:o s:o s:o s:s}", "part", parts[i].name, "expected",
-                                              number(r->expected), "allocated", number(r->allocated), "resident",
-                                              a->summary->measured ? number(r->resident) : json_null(), "engine",
-                                              a->engine ? number(r->engine) : json_null(), "difference", r->why));
+        json_array_append_new(
+            list, json_pack("{s:s s:o s:o s:o s:o s:s}", "part", parts[i].name, "expected", values_number(r->expected),
+                            "allocated", values_number(r->allocated), "resident",
+                            a->summary->measured ? values_number(r->resident) : json_null(), "engine",
+                            a->engine ? values_number(r->engine) : json_null(), "difference", r->why));
     }
     json_t *document = json_pack("{s:i s:s s:o}", "schema_version", 1, "at", a->summary->at, "parts", list);
     bool fine = json_dumpf(document, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF;

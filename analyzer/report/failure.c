@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "report/site.h"
 #include "report/table.h"
+#include "report/values.h"
 
 struct collector {
     struct summary_failure *f;
@@ -112,9 +113,9 @@ static json_t *blocks_json(const struct summary_block *block, uint32_t count)
     for (uint32_t i = 0; i < count; i++) {
         char site[20];
         snprintf(site, sizeof site, "%016" PRIx64, block[i].site);
-        json_array_append_new(list, json_pack("{s:I s:I s:I s:s s:s}", "address", (json_int_t)block[i].address, "size",
+        json_array_append_new(list, json_pack("{s:I s:I s:I s:s s:o}", "address", (json_int_t)block[i].address, "size",
                                               (json_int_t)block[i].size, "age_ns", (json_int_t)block[i].age_ns, "site",
-                                              site, "component", block[i].component));
+                                              site, "component", values_text(block[i].component)));
     }
     return list;
 }

@@ -77,7 +77,6 @@ static void add_process(struct builder *b, const struct heap *h, uint64_t sessio
     if (sample) {
         p->has_sample = true;
         p->sample = *sample;
-        add_sample(&s->sample, sample);
     }
     if (p->end_ns > s->duration_ns)
         s->duration_ns = p->end_ns;
@@ -217,10 +216,6 @@ static void add_pages(struct summary *s, struct summary_process *p, const struct
         s->unexplained += said - found;
     }
     p->has_sample = true;
-    s->sample.rss_anon += p->pages.rss_anon - p->sample.rss_anon;
-    s->sample.rss_file += p->pages.rss_file - p->sample.rss_file;
-    s->sample.rss_shmem += p->pages.rss_shmem - p->sample.rss_shmem;
-    s->sample.swap += p->pages.swap - p->sample.swap;
     p->sample.rss_anon = p->pages.rss_anon;
     p->sample.rss_file = p->pages.rss_file;
     p->sample.rss_shmem = p->pages.rss_shmem;
@@ -354,7 +349,9 @@ void summary_build(struct summary *s, const struct summary_input *in)
         if (!is_wanted(in, b.trace))
             continue;
         add_process(&b, in->heap[i], trace_mono_ns(session->trace[0], 0));
-        add_heap(&b, &s->process[s->processes - 1], in->heap[i], in->pages[i]);
+        struct summary_process *p = &s->process[s->processes - 1];
+        add_heap(&b, p, in->heap[i], in->pages[i]);
+        add_sample(&s->sample, &p->sample);
     }
     s->model_file_bytes = tensors_file_bytes(in->tensors);
     symbols_stack_free(&b.stack);

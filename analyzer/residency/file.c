@@ -20,6 +20,7 @@
 #include <zstd.h>
 
 #include "base/memory.h"
+#include "base/readat.h"
 #include "residency/inside.h"
 
 #define PAGES_MAJOR 1
@@ -154,21 +155,6 @@ bool residency_keep(const char *trace, const struct residency_snapshot *s, struc
 
 /* --- reading ----------------------------------------------------------------------------------------------------- */
 
-static bool read_at(int fd, void *buffer, size_t size, uint64_t offset)
-{
-    for (char *p = buffer; size > 0;) {
-        ssize_t n = pread(fd, p, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
 static bool plausible(const struct pages_entry *head, uint64_t offset, uint64_t size)
 {
     return head->mark == ENTRY_MARK && head->encoding == 0 && head->size <= MOST_PAYLOAD &&
@@ -182,7 +168,7 @@ static uint64_t find_mark(int fd, uint64_t offset, uint64_t size)
     uint8_t block[65536];
     while (offset + sizeof mark <= size) {
         size_t part = size - offset < sizeof block ? (size_t)(size - offset) : sizeof block;
-        if (!read_at(fd, block, part, offset))
+        if (!readat(fd, block, part, offset))
             return size;
         const uint8_t *found = memmem(block, part, &mark, sizeof mark);
         if (found)
@@ -196,7 +182,7 @@ static uint64_t find_mark(int fd, uint64_t offset, uint64_t size)
 static uint8_t *read_entry(int fd, const struct pages_entry *head, uint64_t offset)
 {
     uint8_t *stored = memory_take(head->stored);
-    if (read_at(fd, stored, head->stored, offset) && checksum(head, stored) == head->checksum)
+    if (readat(fd, stored, head->stored, offset) && checksum(head, stored) == head->checksum)
         return stored;
     free(stored);
     return NULL;
@@ -206,8 +192,8 @@ static void index_entries(struct residency *r, uint64_t size)
 {
     struct pages_entry head;
     for (uint64_t offset = sizeof(struct pages_head); offset < size && r->count < MOST_ENTRIES;) {
-        bool fine = offset + sizeof head <= size && read_at(r->fd, &head, sizeof head, offset) &&
-                    plausible(&head, offset, size);
+        bool fine =
+            offset + sizeof head <= size && readat(r->fd, &head, sizeof head, offset) && plausible(&head, offset, size);
         uint8_t *stored = fine ? read_entry(r->fd, &head, offset + sizeof head) : NULL;
         if (stored) {
             array_room(r->entry, r->count, r->room);
@@ -237,7 +223,7 @@ static bool check_head(int fd, const char *path, uint64_t *size, struct error *e
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return error_set(e, EXIT_TROUBLE, "%s is not a regular file", path);
     *size = (uint64_t)st.st_size < MOST_READ ? (uint64_t)st.st_size : MOST_READ;
-    if (!read_at(fd, &head, sizeof head, 0) || head.magic != PAGES_MAGIC)
+    if (!readat(fd, &head, sizeof head, 0) || head.magic != PAGES_MAGIC)
         return error_set(e, EXIT_DAMAGED, "%s is damaged: it does not begin as a file of snapshots does", path);
     if (head.major > PAGES_MAJOR)
         return error_set(e, EXIT_DAMAGED, "%s has format %u.%u, and this memtap reads up to %u: use a newer one", path,
@@ -318,7 +304,7 @@ struct residency_snapshot *residency_load(const struct residency *r, uint32_t i)
     uint8_t *stored = memory_take(entry->stored), *plain = memory_take(entry->size);
     struct residency_snapshot *s = memory_take(sizeof *s);
     s->mono_ns = entry->mono_ns;
-    bool fine = read_at(r->fd, stored, entry->stored, entry->offset) &&
+    bool fine = readat(r->fd, stored, entry->stored, entry->offset) &&
                 ZSTD_decompress(plain, entry->size, stored, entry->stored) == entry->size &&
                 decode(plain, entry->size, s);
     free(stored);

@@ -16,32 +16,6 @@ static void add_frames(struct symbol_stack *stack, struct symbol_frames found)
     }
 }
 
-static bool starts_with(const char *text, const char *start)
-{
-    return strncmp(text, start, strlen(start)) == 0;
-}
-
-/*
- * The tap stands between the program and three kinds of functions. Those that allocate keep their blocks in memory that
- * they ask for themselves; what all others ask for is the program's.
- */
-static bool is_of_allocator(const char *function)
-{
-    static const char *const others[] = { "ggml_", "llama_", "fopen", "fread", "open", "dlclose", "fork" };
-    if (!function)
-        return true;
-    function += starts_with(function, "hook_") ? strlen("hook_") : 0;
-    for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
-        if (starts_with(function, others[i]))
-            return false;
-    return true;
-}
-
-static bool is_of_tap(struct symbol_frames found)
-{
-    return found.count && starts_with(symbols_base_name(found.frame->module), "libmemtap");
-}
-
 void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, struct symbol_stack *stack)
 {
     bool exact = false;
@@ -55,9 +29,7 @@ void symbols_stack(struct symbols *s, const struct trace *t, uint32_t node, stru
         }
         struct symbol_frames found = symbols_node(s, t, node, exact);
         exact = found.signal;
-        if (is_of_tap(found) && !is_of_allocator(found.frame[found.count - 1].function))
-            continue;
-        stack->own |= is_of_tap(found);
+        stack->own |= found.count && strncmp(symbols_base_name(found.frame->module), "libmemtap", 9) == 0;
         add_frames(stack, found);
     }
 }

@@ -12,30 +12,16 @@
 #include <zstd.h>
 
 #include "base/memory.h"
+#include "base/readat.h"
 
 /* --- header ------------------------------------------------------------------------------------------------------ */
-
-static bool read_at(int fd, void *buffer, size_t size, uint64_t offset)
-{
-    for (char *p = buffer; size > 0;) {
-        ssize_t n = pread(fd, p, size, (off_t)offset);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        p += n;
-        offset += (uint64_t)n;
-        size -= (size_t)n;
-    }
-    return true;
-}
 
 /* A small trace is shorter than a whole header: what is not there is zero. */
 static void read_header(struct source *s)
 {
     size_t size = s->size < sizeof s->header ? (size_t)s->size : sizeof s->header;
     memset(&s->header, 0, sizeof s->header);
-    if (!read_at(s->fd, &s->header, size, 0))
+    if (!readat(s->fd, &s->header, size, 0))
         s->header.identity.magic = 0;
     s->header.warnings[TRACE_WARNINGS_SIZE - 1] = '\0';
     s->header.strings[TRACE_STRINGS_SIZE - 1] = '\0';
@@ -98,7 +84,7 @@ static struct chunk_ref *add_chunk(struct source *s, const struct trace_chunk *c
 static uint64_t slot_state(const struct source *s, uint32_t slot)
 {
     uint64_t state = 0;
-    read_at(s->fd, &state, sizeof state, offsetof(struct trace_header, slots) + slot * sizeof state);
+    readat(s->fd, &state, sizeof state, offsetof(struct trace_header, slots) + slot * sizeof state);
     return state;
 }
 
@@ -110,14 +96,14 @@ static void copy_slot(struct source *s, uint32_t slot, uint64_t offset)
     for (int attempt = 0; attempt < 8; attempt++) {
         uint64_t state = slot_state(s, slot), what = state & mask;
         s->busy += what == TRACE_STATE_BUSY;
-        if (what == TRACE_STATE_FREE || what == TRACE_STATE_BUSY || !read_at(s->fd, &c, sizeof c, offset))
+        if (what == TRACE_STATE_FREE || what == TRACE_STATE_BUSY || !readat(s->fd, &c, sizeof c, offset))
             return;
         if (!plausible(&c) || c.encoding != TRACE_ENCODING_RAW) {
             s->damaged += attempt == 7;
             continue;
         }
         uint8_t *memory = memory_take(c.committed);
-        bool whole = read_at(s->fd, memory, c.committed, offset + sizeof c);
+        bool whole = readat(s->fd, memory, c.committed, offset + sizeof c);
         if (whole && slot_state(s, slot) == state && state >> TRACE_STATE_BITS == c.sequence) {
             add_chunk(s, &c)->memory = memory;
             s->lost += c.lost;
@@ -163,7 +149,7 @@ static uint64_t find_entry(struct source *s, uint64_t offset, struct trace_chunk
         if ((data < 0 && errno == ENXIO) || offset + sizeof *c > s->size)
             return s->size;
         size_t size = s->size - offset < sizeof block ? (size_t)(s->size - offset) : sizeof block;
-        if (!read_at(s->fd, block, size, offset))
+        if (!readat(s->fd, block, size, offset))
             return s->size;
         memcpy(c, block, sizeof *c);
         if (plausible(c))
@@ -270,7 +256,7 @@ bool source_load(const struct source *s, const struct chunk_ref *c, uint8_t *buf
     uint8_t *place = c->encoding == TRACE_ENCODING_RAW ? buffer : stored;
     if (c->encoding == TRACE_ENCODING_RAW && c->stored != c->committed)
         return false;
-    if (!read_at(s->fd, place, c->stored, c->offset) || XXH3_64bits_withSeed(place, c->stored, c->seed) != c->checksum)
+    if (!readat(s->fd, place, c->stored, c->offset) || XXH3_64bits_withSeed(place, c->stored, c->seed) != c->checksum)
         return false;
     if (c->encoding == TRACE_ENCODING_RAW)
         return true;

@@ -33,15 +33,10 @@ static void read_header(struct source *s)
         s->header.status.region_count = TRACE_REGIONS;
 }
 
-static bool all_zero(const uint8_t *p, size_t size)
-{
-    return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
-}
-
 static bool check_header(const struct source *s, const char *path, struct error *e)
 {
     const struct trace_identity *i = &s->header.identity;
-    if (all_zero((const uint8_t *)i, sizeof *i))
+    if (i->magic == 0) /* the tap writes it when all else of the identity is there */
         return error_set(e, EXIT_DAMAGED,
                          "%s holds nothing: its process ended before the recording began, or is only "
                          "just starting",
@@ -131,6 +126,11 @@ static uint64_t skip_regions(const struct source *s, uint64_t offset)
         if (offset - s->header.regions[i] < length)
             return s->header.regions[i] + length;
     return offset;
+}
+
+static bool all_zero(const uint8_t *p, size_t size)
+{
+    return size == 0 || (p[0] == 0 && memcmp(p, p + 1, size - 1) == 0);
 }
 
 /* The next place at or behind `offset` where a log entry begins; the end of the file if there is none. */

@@ -7,6 +7,7 @@
 #include "real.h"
 #include "sample.h"
 #include "session.h"
+#include "settings.h"
 #include "stacks.h"
 #include "thread.h"
 #include "unwind.h"
@@ -20,6 +21,7 @@ static struct {
     int argc;
     char **argv;
     char program[4096];
+    char settings[TRACE_SETTINGS_SIZE];
     char directory[512]; /* of the session */
 } image;
 
@@ -37,6 +39,7 @@ static int create_trace(bool forked)
         .program = image.program,
         .argc = image.argc,
         .argv = image.argv,
+        .settings = image.settings,
         .limit = image.config->limit,
         .warnings = image.config->warnings,
         .forked = forked,
@@ -104,7 +107,9 @@ static void forget_code(uint64_t from, uint64_t to)
 static bool start_in_image(void)
 {
     volatile uint32_t *wiped = sys_map_wiped(sys_page_size());
-    image.config = config_read(find_arguments());
+    char **envp = find_arguments();
+    image.config = config_read(envp);
+    settings_keep(envp, image.settings, sizeof image.settings);
     image.off = image.config->disabled || !start_in_session();
     image.wiped = wiped != NULL;
     if (wiped)

@@ -196,6 +196,7 @@ static void write_strings(struct trace_header *h, const struct tracefile_start *
     h->identity.strings_size = (uint32_t)t.used;
     t = (struct text){ h->warnings, TRACE_WARNINGS_SIZE, 0, false };
     text_add(&t, start->warnings);
+    __builtin_memcpy(h->settings, start->settings, TRACE_SETTINGS_SIZE);
 }
 
 /* /proc/PID/stat: the command's name is in parentheses and may hold anything, so fields count from the last one. */

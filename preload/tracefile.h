@@ -19,6 +19,7 @@ struct tracefile_start {
     const char *program;
     int argc;
     char **argv;
+    const char *settings; /* TRACE_SETTINGS_SIZE bytes, see settings.h */
     uint64_t limit; /* most bytes of the file */
     const char *warnings;
     uintptr_t tap_start, tap_end;

@@ -6,11 +6,11 @@
 
 static const struct {
     const char *program, *component;
-    const char *option[3];
+    const char *variable, *option[3]; /* options go before the variable */
     uint64_t preset, unit; /* unit: bytes of one; 0: it counts pieces */
 } known[] = {
-    { "llama-server", "prompt-cache", { "--cache-ram", "-cram" }, 8192, 1 << 20 },
-    { "llama-server", "checkpoints", { "--ctx-checkpoints", "-ctxcp", "--swa-checkpoints" }, 32, 0 },
+    { "llama-server", "prompt-cache", "LLAMA_ARG_CACHE_RAM", { "--cache-ram", "-cram" }, 8192, 1 << 20 },
+    { "llama-server", "checkpoints", "LLAMA_ARG_CTX_CHECKPOINTS", { "--ctx-checkpoints", "-ctxcp", "--swa-checkpoints" }, 32, 0 },
 };
 
 /* The value that an option was given, in the next word or behind an equals sign. */
@@ -33,18 +33,15 @@ bool bounds_find(const struct trace_info *info, const char *component, struct bo
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i].component, component) != 0 || strcmp(known[i].program, info->name) != 0)
             continue;
-        uint64_t amount = known[i].preset;
-        bound->source = "default";
-        for (unsigned k = 0; k < 3 && known[i].option[k]; k++) {
-            const char *value;
-            if (!find_value(info, known[i].option[k], &value))
-                continue;
-            long long given = strtoll(value, NULL, 10);
-            if (given < 0) /* no limit */
-                return false;
-            amount = (uint64_t)given;
-            bound->source = known[i].option[k];
-        }
+        const char *value = trace_setting(info, known[i].variable);
+        bound->source = value ? known[i].variable : "default";
+        for (unsigned k = 0; k < 3 && known[i].option[k]; k++)
+            if (find_value(info, known[i].option[k], &value))
+                bound->source = known[i].option[k];
+        long long given = value ? strtoll(value, NULL, 10) : 0;
+        if (given < 0) /* no limit */
+            return false;
+        uint64_t amount = value ? (uint64_t)given : known[i].preset;
         bound->bytes = amount * known[i].unit;
         bound->pieces = known[i].unit ? 0 : amount;
         return true;

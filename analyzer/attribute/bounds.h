@@ -9,12 +9,12 @@
 struct bound {
     uint64_t bytes;     /* 0: the bound is a number of pieces */
     uint64_t pieces;    /* per slot of the server */
-    const char *source; /* "--cache-ram", or "default" */
+    const char *source; /* "--cache-ram", "LLAMA_ARG_CACHE_RAM", or "default" */
 };
 
 /*
- * The bound that is in force for a component of this process, by its command line. False if it has none, or none that
- * is known. Values that come by the environment (LLAMA_ARG_...) are not in the trace, and not seen.
+ * The bound that is in force for a component of this process, by its command line, its environment, or the engine's
+ * default. False if it has none, or none that is known.
  */
 bool bounds_find(const struct trace_info *info, const char *component, struct bound *bound);
 

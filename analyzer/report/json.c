@@ -12,8 +12,13 @@ static json_t *process_json(const struct summary_process *p)
     json_t *argv = json_array();
     for (uint32_t i = 0; i < p->info->argc; i++)
         json_array_append_new(argv, values_text(p->info->argv[i]));
-    return json_pack("{s:o s:o s:o s:s s:o s:o s:o s:s s:o s:o s:o s:o}", "pid", values_number(p->info->pid), "ppid",
-                     values_number(p->info->ppid), "name", values_text(p->info->name), "role", p->role, "argv", argv,
+    json_t *settings = json_object();
+    for (const char *s = p->info->settings; *s; s += strlen(s) + 1) {
+        const char *equals = strchrnul(s, '=');
+        json_object_setn_new(settings, s, (size_t)(equals - s), values_text(*equals ? equals + 1 : ""));
+    }
+    return json_pack("{s:o s:o s:o s:s s:o s:o s:o s:o s:s s:o s:o s:o s:o}", "pid", values_number(p->info->pid), "ppid",
+                     values_number(p->info->ppid), "name", values_text(p->info->name), "role", p->role, "argv", argv, "settings", settings,
                      "start_ns", values_number(p->start_ns), "end_ns", values_number(p->end_ns), "end",
                      report_end(p->info, end), "live_bytes", values_number(p->totals.live_bytes), "mapped_bytes",
                      values_number(p->totals.mapped_bytes), "rss_anon", values_number(p->sample.rss_anon),

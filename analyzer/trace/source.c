@@ -24,6 +24,7 @@ static void read_header(struct source *s)
     if (!readat(s->fd, &s->header, size, 0))
         s->header.identity.magic = 0;
     s->header.warnings[TRACE_WARNINGS_SIZE - 1] = '\0';
+    s->header.settings[TRACE_SETTINGS_SIZE - 1] = s->header.settings[TRACE_SETTINGS_SIZE - 2] = '\0';
     s->header.strings[TRACE_STRINGS_SIZE - 1] = '\0';
     s->header.identity.fork_parent[sizeof s->header.identity.fork_parent - 1] = '\0';
     s->header.identity.version[sizeof s->header.identity.version - 1] = '\0';

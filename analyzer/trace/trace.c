@@ -44,6 +44,15 @@ static bool is_running(const struct trace_info *i)
            start_of_process(i->pid) == i->start_jiffies;
 }
 
+const char *trace_setting(const struct trace_info *info, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *s = info->settings; *s; s += strlen(s) + 1)
+        if (strncmp(s, name, length) == 0 && s[length] == '=')
+            return s + length + 1;
+    return NULL;
+}
+
 /* host, executable, argv...: NUL-terminated, one after the other. */
 static void read_strings(struct trace *t)
 {
@@ -100,6 +109,7 @@ static void read_info(struct trace *t)
         .shortfall = h->status.shortfall,
         .stopped = h->status.stopped && h->status.stopped <= TRACE_LOSS_COUNT ? (int)h->status.stopped - 1 : -1,
         .warnings = h->warnings,
+        .settings = h->settings,
         .own_bytes = h->status.own_anonymous,
         .own_resident = h->status.own_resident,
         .own = h->own,

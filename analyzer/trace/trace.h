@@ -35,6 +35,7 @@ struct trace_info {
     int stopped;        /* enum trace_loss that ended the recording early, or -1 */
     uint64_t losses[TRACE_LOSS_COUNT];
     const char *warnings;             /* about settings, one sentence a line */
+    const char *settings;             /* NAME=value of the environment, each NUL-terminated; an empty one ends them */
     uint64_t own_bytes, own_resident; /* the tap's private memory */
     const struct trace_range *own;    /* TRACE_OWN places of it when last looked at, some empty; not checked */
     uint64_t ring_bytes;              /* its ring, shared with the file */
@@ -57,6 +58,8 @@ void trace_close(struct trace *t);
 
 const char *trace_path(const struct trace *t);
 const struct trace_info *trace_info(const struct trace *t);
+/* The value that a setting of the environment had; NULL if it was not set, or is not one of those kept in a trace. */
+const char *trace_setting(const struct trace_info *info, const char *name);
 const struct trace_health *trace_health(const struct trace *t);
 bool trace_has_lost(const struct trace *t); /* anything at all: losses, damage, missing chunks */
 

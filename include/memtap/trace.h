@@ -22,7 +22,7 @@
 
 #define TRACE_MAGIC 0x0a0d5041544d454dull /* "MEMTAP\r\n" */
 #define TRACE_MAJOR 1
-#define TRACE_MINOR 1 /* 1: provenance, engine and stack records */
+#define TRACE_MINOR 2 /* 1: provenance, engine and stack records; 2: settings */
 
 #define TRACE_HEADER_SIZE 65536u /* bytes before the first ring region */
 #define TRACE_CHUNK_SIZE 65536u  /* bytes of a ring slot: chunk header and payload */
@@ -33,6 +33,7 @@
 #define TRACE_SLOTS (TRACE_REGION_SLOTS * TRACE_REGIONS)
 #define TRACE_STRINGS_SIZE 8192u  /* bytes of host, executable and argv together */
 #define TRACE_WARNINGS_SIZE 1024u /* bytes of the sentences about bad settings */
+#define TRACE_SETTINGS_SIZE 2048u
 
 /* What the time stamps count. */
 enum trace_clock {
@@ -166,7 +167,8 @@ struct trace_header {
     char strings[TRACE_STRINGS_SIZE];   /* host, executable, argv[0], argv[1], ...; each NUL-terminated */
     struct trace_range
         own[TRACE_OWN]; /* the tap's private memory when last looked at, with gaps of 0, 0; all 0: unknown */
-    uint8_t reserved[32768 - 12288 - TRACE_OWN * sizeof(struct trace_range)];
+    char settings[TRACE_SETTINGS_SIZE]; /* NAME=value of the environment that bounds memory; each NUL-terminated */
+    uint8_t reserved[32768 - 12288 - TRACE_OWN * sizeof(struct trace_range) - TRACE_SETTINGS_SIZE];
     uint64_t slots[TRACE_SLOTS]; /* state words; slot i lies in region i / TRACE_REGION_SLOTS */
 };
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "settings.h"
 
 static void sizes_take_units(void **state)
 {
@@ -36,12 +37,33 @@ static void sizes_that_do_not_fit_are_refused(void **state)
     assert_non_null(strstr(config_read((char **)env)->warnings, "not a size"));
 }
 
+static void settings_that_bound_memory_are_kept_and_nothing_else(void **state)
+{
+    const char *env[] = { "LLAMA_API_KEY=secret", "LLAMA_ARG_CACHE_RAM=512", "LLAMA_ARG_CACHE_RAM_X=1", "HOME=/root",
+                          "MALLOC_ARENA_MAX=2", NULL };
+    char kept[64] = { 0 };
+    (void)state;
+    settings_keep((char **)env, kept, sizeof kept);
+    assert_memory_equal(kept, "LLAMA_ARG_CACHE_RAM=512\0MALLOC_ARENA_MAX=2\0", 43);
+}
+
+static void settings_that_do_not_fit_are_left_out(void **state)
+{
+    const char *env[] = { "LLAMA_ARG_CACHE_RAM=51200000000", "MALLOC_ARENA_MAX=2", NULL };
+    char kept[20] = { 0 };
+    (void)state;
+    settings_keep((char **)env, kept, sizeof kept);
+    assert_string_equal(kept, "MALLOC_ARENA_MAX=2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_take_units),
         cmocka_unit_test(bad_and_unknown_settings_become_warnings),
         cmocka_unit_test(sizes_that_do_not_fit_are_refused),
+        cmocka_unit_test(settings_that_bound_memory_are_kept_and_nothing_else),
+        cmocka_unit_test(settings_that_do_not_fit_are_left_out),
     };
     return unit_main(tests);
 }

@@ -16,10 +16,12 @@ static char directory[64];
 static void start_trace(uint64_t limit)
 {
     const char *argv[] = { "program", "argument", NULL };
+    static const char settings[TRACE_SETTINGS_SIZE];
     struct tracefile_start s = { .directory = directory,
                                  .program = "/bin/program",
                                  .argc = 2,
                                  .argv = (char **)argv,
+                                 .settings = settings,
                                  .limit = limit,
                                  .warnings = "" };
     strcpy(directory, "/tmp/memtap-ring-XXXXXX");

@@ -10,6 +10,7 @@
 #include "modules.h"
 #include "sample.h"
 #include "stacks.h"
+#include "stamp.h"
 #include "thread.h"
 #include "unwind.h"
 
@@ -96,7 +97,7 @@ void event_put_now(enum record_kind kind, uint64_t *time, const char *text)
     struct thread_pass pass;
     if (!event_begin(&pass))
         return;
-    *time = tracefile_now();
+    *time = stamp_now();
     ring_put(pass.cursor, kind, time, text, text ? sys_strlen(text) : 0, NULL, 0);
     event_end(&pass, *time);
 }
@@ -109,7 +110,7 @@ static void put_span(enum record_kind kind, uint64_t *time, uint64_t before, uin
         return;
     if (node)
         *node = stack_of(&pass, caller);
-    time[0] = tracefile_now();
+    time[0] = stamp_now();
     time[1] = time[0] - before;
     ring_put(pass.cursor, kind, time, NULL, 0, NULL, 0);
     event_end(&pass, time[0]);
@@ -117,14 +118,14 @@ static void put_span(enum record_kind kind, uint64_t *time, uint64_t before, uin
 
 uint64_t event_stamp(void)
 {
-    return event_awake() && tracefile_hindrance() < 0 ? tracefile_now() : 0;
+    return event_awake() && tracefile_hindrance() < 0 ? stamp_now() : 0;
 }
 
 /* --- heap -------------------------------------------------------------------------------------------------------- */
 
 static void record_failure(const struct thread_pass *pass, enum record_call call, size_t size, uint32_t node)
 {
-    struct record_alloc_failed r = { .time = tracefile_now(), .size = size, .node = node, .call = call };
+    struct record_alloc_failed r = { .time = stamp_now(), .size = size, .node = node, .call = call };
     ring_put(pass->cursor, RECORD_ALLOC_FAILED, &r, NULL, 0, NULL, 0);
 }
 
@@ -144,7 +145,7 @@ static __attribute__((noinline)) void alloc_slowly(enum record_call call, const 
     if (lose_quickly(&thread_self) || !event_begin(&pass))
         return;
     uint32_t node = stack_of(&pass, caller);
-    struct record_alloc r = { tracefile_now(), (uintptr_t)block, size, node, call };
+    struct record_alloc r = { stamp_now(), (uintptr_t)block, size, node, call };
     if (block)
         record_alloc(pass.cursor, &r);
     else
@@ -154,13 +155,13 @@ static __attribute__((noinline)) void alloc_slowly(enum record_call call, const 
 
 /* Where begin_quickly has succeeded, but the stack is another one than the last time, or tagged. */
 static __attribute__((noinline)) void alloc_elsewhere(enum record_call call, const void *block, size_t size,
-                                                      const void *caller)
+                                                      const void *caller, uint64_t now)
 {
     struct thread_pass pass = { .thread = &thread_self, .cursor = thread_self.cursor };
     uint32_t node = stack_of(&pass, caller);
-    struct record_alloc r = { tracefile_now(), (uintptr_t)block, size, node, call };
+    struct record_alloc r = { now, (uintptr_t)block, size, node, call };
     record_alloc(pass.cursor, &r);
-    end_quickly(&thread_self, r.time);
+    end_quickly(&thread_self, now);
 }
 
 void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
@@ -171,10 +172,10 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
         alloc_slowly(call, block, size, caller);
         return;
     }
-    uint64_t now = tracefile_now(); /* first: the clock takes time, in which the processor gets on with the rest */
+    uint64_t now = stamp_quickly(t, c);
     uint32_t node = unwind_same_stack(c, caller);
     if (unlikely(!node || t->tags)) {
-        alloc_elsewhere(call, block, size, caller);
+        alloc_elsewhere(call, block, size, caller, now);
         return;
     }
     ring_commit(c,
@@ -188,7 +189,7 @@ static __attribute__((noinline)) void free_slowly(const void *block)
     if (lose_quickly(&thread_self) || !event_begin(&pass))
         return;
     uint8_t *p = ring_reserve(pass.cursor, RECORD_HOT_MAX);
-    struct record_free r = { tracefile_now(), (uintptr_t)block };
+    struct record_free r = { stamp_now(), (uintptr_t)block };
     if (p)
         ring_commit(pass.cursor, record_put_free(&pass.cursor->coder, p, &r));
     else
@@ -204,7 +205,7 @@ void event_free(const void *block)
         free_slowly(block);
         return;
     }
-    struct record_free r = { tracefile_now(), (uintptr_t)block };
+    struct record_free r = { stamp_quickly(t, c), (uintptr_t)block };
     ring_commit(c, record_put_free(&c->coder, c->at, &r));
     end_quickly(t, r.time);
 }
@@ -226,7 +227,7 @@ void event_realloc(enum record_call call, uint64_t before, const void *old, cons
         return;
     bool failed = !block && size > 0;
     uint32_t node = block || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
-    uint64_t now = tracefile_now();
+    uint64_t now = stamp_now();
     struct record_realloc r = { now, now - before, (uintptr_t)old, (uintptr_t)block, size, node, call };
     if (failed)
         record_failure(&pass, call, size, node);
@@ -270,7 +271,7 @@ void event_map(enum record_call call, uint64_t before, const void *address, size
         .offset = offset,
         .file = fd >= 0 ? file_of(pass.cursor, fd) : 0,
     };
-    r.time = tracefile_now();
+    r.time = stamp_now();
     r.took = r.time - before;
     ring_put(pass.cursor, RECORD_MAP, &r, NULL, 0, NULL, 0);
     event_end(&pass, r.time);
@@ -351,7 +352,7 @@ void event_exit(int status)
     __atomic_store_n(&h->status.end, TRACE_END_EXIT, __ATOMIC_RELEASE);
     if (tracefile_hindrance() >= 0 || !begin_own(&pass))
         return;
-    h->status.end_time = tracefile_now();
+    h->status.end_time = stamp_now();
     h->status.end_mono_ns = sys_clock_ns(CLOCK_MONOTONIC);
     sample_next = 0; /* the last one */
     event_end(&pass, h->status.end_time);
@@ -400,7 +401,7 @@ void event_tag_block(const void *block, const char *component)
         return;
     struct record_tag r = { .address = (uintptr_t)block };
     r.string = stacks_string(pass.cursor, component, sys_strlen(component));
-    r.time = tracefile_now();
+    r.time = stamp_now();
     ring_put(pass.cursor, RECORD_TAG, &r, NULL, 0, NULL, 0);
     event_end(&pass, r.time);
 }
@@ -413,7 +414,7 @@ void event_mark(const char *name, double value)
     __builtin_memcpy(&r.value, &value, sizeof value);
     if (event_begin(&pass)) {
         __atomic_store_n(&sample_next, 0, __ATOMIC_RELAXED);
-        event_end(&pass, tracefile_now());
+        event_end(&pass, stamp_now());
     }
     event_put_now(RECORD_MARK, &r.time, name);
     tracefile_count_mark();

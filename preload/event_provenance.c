@@ -4,6 +4,7 @@
 #include "event_inside.h"
 #include "event_start.h"
 #include "files.h"
+#include "stamp.h"
 #include "stacks.h"
 
 /* --- model files ------------------------------------------------------------------------------------------------- */
@@ -32,7 +33,7 @@ void event_file_bytes(int fd, const void *address, size_t size, int64_t offset)
         return;
     struct record_file_bytes r = { .address = (uintptr_t)address, .size = size, .offset = (uint64_t)offset };
     r.file = stacks_string(pass.cursor, path, sys_strlen(path));
-    r.time = tracefile_now();
+    r.time = stamp_now();
     ring_put(pass.cursor, RECORD_FILE_BYTES, &r, NULL, 0, NULL, 0);
     event_end(&pass, r.time);
 }

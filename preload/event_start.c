@@ -1,6 +1,7 @@
 /* event_start.c: see event_start.h. */
 #include "event_start.h"
 
+#include "coarse.h"
 #include "components.h"
 #include "config.h"
 #include "modules.h"
@@ -9,6 +10,7 @@
 #include "session.h"
 #include "settings.h"
 #include "stacks.h"
+#include "stamp.h"
 #include "thread.h"
 #include "unwind.h"
 
@@ -60,6 +62,7 @@ static bool start_in_child(void)
     modules_forget(interrupted);
     sample_forget();
     thread_forget();
+    stamp_forked();
     unwind_forked();
     image.off = !image.config->follow || create_trace(true) < 0;
     if (image.no_unwinder)
@@ -109,6 +112,7 @@ static bool start_in_image(void)
     volatile uint32_t *wiped = sys_map_wiped(sys_page_size());
     char **envp = find_arguments();
     image.config = config_read(envp);
+    coarse_start(envp);
     settings_keep(envp, image.settings, sizeof image.settings);
     image.off = image.config->disabled || !start_in_session();
     image.wiped = wiped != NULL;

@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#include "coarse.h"
+
 #define XXH_INLINE_ALL
 #define XXH_NO_STREAM
 #include <xxhash.h>
@@ -85,6 +87,7 @@ static bool chunk_open(struct cursor *c, uint32_t slot)
         .lost = lost,
     };
     record_coder_begin(&c->coder, c->chunk->time);
+    coarse_check();
     c->at = (uint8_t *)(c->chunk + 1);
     c->end = (uint8_t *)c->chunk + backed;
     __atomic_store_n(state_of(slot), TRACE_STATE(sequence, TRACE_STATE_OPEN), __ATOMIC_RELEASE);

@@ -232,6 +232,12 @@ void sys_unblock_signals(uint64_t before)
     CALL(SYS_rt_sigprocmask, SIG_SETMASK, &before, 0, sizeof before, 0, 0);
 }
 
+/* The kernel looks at the set before it looks at what to do with it. */
+bool sys_can_read(const void *word)
+{
+    return CALL(SYS_rt_sigprocmask, -1, word, 0, sizeof(uint64_t), 0, 0) != -EFAULT;
+}
+
 bool sys_on_signal_stack(void)
 {
     stack_t now = { .ss_flags = 0 };
@@ -278,10 +284,16 @@ uint64_t sys_limit(int resource)
     return limit.rlim_cur;
 }
 
+void sys_clock(int clock, struct timespec *now)
+{
+    *now = (struct timespec){ 0, 0 };
+    CALL(SYS_clock_gettime, clock, now);
+}
+
 uint64_t sys_clock_ns(int clock)
 {
-    struct timespec now = { 0, 0 };
-    CALL(SYS_clock_gettime, clock, &now);
+    struct timespec now;
+    sys_clock(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 

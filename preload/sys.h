@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "arch.h"
 
@@ -38,10 +39,12 @@ int sys_ppid(void);
 int sys_uid(void);
 bool sys_thread_alive(int pid, int tid);
 uint64_t sys_limit(int resource); /* soft limit; UINT64_MAX if there is none */
+void sys_clock(int clock, struct timespec *now);
 uint64_t sys_clock_ns(int clock);
 void sys_thread_name(char name[16]); /* of the calling thread */
 void sys_host_name(char *name, size_t size);
 size_t sys_page_size(void);
+bool sys_can_read(const void *word);                                  /* 8 bytes of whatever kind of memory */
 bool sys_read_memory(const void *address, void *buffer, size_t size); /* own memory that may not be there */
 
 /* What a descriptor leads to. */

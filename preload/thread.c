@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "real.h"
+#include "stamp.h"
 
 #define DEEPEST 8u /* signal handlers nested in the tap */
 
@@ -137,6 +138,8 @@ struct thread_pass thread_enter(uintptr_t here)
             lose(t, (enum trace_loss)hindrance);
     } else if (unlikely((t->depth > 1 && !t->in_start) || t->ending)) {
         pass.cursor = take_for_a_moment(t);
+        stamp_forget(t);
+        stamp_forget(t);
         pass.temporary = true;
     } else {
         if (unlikely(!t->cursor || t->generation != thread_generation))

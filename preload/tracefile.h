@@ -20,7 +20,7 @@ struct tracefile_start {
     int argc;
     char **argv;
     const char *settings; /* TRACE_SETTINGS_SIZE bytes, see settings.h */
-    uint64_t limit; /* most bytes of the file */
+    uint64_t limit;       /* most bytes of the file */
     const char *warnings;
     uintptr_t tap_start, tap_end;
     bool forked;

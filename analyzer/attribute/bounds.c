@@ -7,10 +7,15 @@
 static const struct {
     const char *program, *component;
     const char *variable, *option[3]; /* options go before the variable */
-    uint64_t preset, unit; /* unit: bytes of one; 0: it counts pieces */
+    uint64_t preset, unit;            /* unit: bytes of one; 0: it counts pieces */
 } known[] = {
     { "llama-server", "prompt-cache", "LLAMA_ARG_CACHE_RAM", { "--cache-ram", "-cram" }, 8192, 1 << 20 },
-    { "llama-server", "checkpoints", "LLAMA_ARG_CTX_CHECKPOINTS", { "--ctx-checkpoints", "-ctxcp", "--swa-checkpoints" }, 32, 0 },
+    { "llama-server",
+      "checkpoints",
+      "LLAMA_ARG_CTX_CHECKPOINTS",
+      { "--ctx-checkpoints", "-ctxcp", "--swa-checkpoints" },
+      32,
+      0 },
 };
 
 /* The value that an option was given, in the next word or behind an equals sign. */

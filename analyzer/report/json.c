@@ -17,12 +17,13 @@ static json_t *process_json(const struct summary_process *p)
         const char *equals = strchrnul(s, '=');
         json_object_setn_new(settings, s, (size_t)(equals - s), values_text(*equals ? equals + 1 : ""));
     }
-    return json_pack("{s:o s:o s:o s:s s:o s:o s:o s:o s:s s:o s:o s:o s:o}", "pid", values_number(p->info->pid), "ppid",
-                     values_number(p->info->ppid), "name", values_text(p->info->name), "role", p->role, "argv", argv, "settings", settings,
-                     "start_ns", values_number(p->start_ns), "end_ns", values_number(p->end_ns), "end",
-                     report_end(p->info, end), "live_bytes", values_number(p->totals.live_bytes), "mapped_bytes",
-                     values_number(p->totals.mapped_bytes), "rss_anon", values_number(p->sample.rss_anon),
-                     "inherited_bytes", values_number(p->totals.inherited_bytes));
+    return json_pack("{s:o s:o s:o s:s s:o s:o s:o s:o s:s s:o s:o s:o s:o}", "pid", values_number(p->info->pid),
+                     "ppid", values_number(p->info->ppid), "name", values_text(p->info->name), "role", p->role, "argv",
+                     argv, "settings", settings, "start_ns", values_number(p->start_ns), "end_ns",
+                     values_number(p->end_ns), "end", report_end(p->info, end), "live_bytes",
+                     values_number(p->totals.live_bytes), "mapped_bytes", values_number(p->totals.mapped_bytes),
+                     "rss_anon", values_number(p->sample.rss_anon), "inherited_bytes",
+                     values_number(p->totals.inherited_bytes));
 }
 
 static json_t *totals_json(const struct summary *s)

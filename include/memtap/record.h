@@ -59,7 +59,9 @@ enum record_call {
 
 /*
  * The fields of each kind, all unsigned 64-bit, in their order on the wire. Times are trace units; `took` is how long
- * before `time` the call began: what it released is free from time - took on, what it made exists from time on.
+ * before `time` the call began: what it released is free from time - took on, what it made exists from time on. While
+ * one thread alone records, an alloc or a free may bear the time of the record before it, if that is less than a tick
+ * of CLOCK_MONOTONIC_COARSE ago. In the order of their times events contradict neither their thread nor each other.
  */
 #define RECORD_FIELDS_ALLOC(F) F(time) F(address) F(size) F(node) F(call)
 #define RECORD_FIELDS_FREE(F) F(time) F(address) /* stamped before the real call */

@@ -11,6 +11,7 @@
  *   fork-busy   the main thread forks three times while the others work
  *   fork-tag    a child allocates under the component tag that its parent pushed
  *   handover    two threads hand the same addresses back and forth, STEPS times each
+ *   turns       the same with up to 8 threads and many addresses; now and then one of them works alone for a while
  *   remap       half of the threads make room in the address space, the others take it
  *
  * A child writes its ledger to LEDGER.PID.
@@ -22,6 +23,7 @@
 #include "oracle_map.h"
 
 #define COMPONENT "oracle"
+#define CELLS 16u
 #define STACK_SIZE (256u << 10) /* small enough for libc to keep the stacks of threads that ended */
 
 static struct {
@@ -31,7 +33,7 @@ static struct {
     pthread_mutex_t one_at_a_time;
     pthread_barrier_t all;
     atomic_bool stop;
-    _Atomic(void *) cell; /* handover: what one thread leaves there the other takes */
+    _Atomic(void *) cell[CELLS]; /* handover: what one thread leaves there another takes; cell 0 only, in turns all */
 } run = { .one_at_a_time = PTHREAD_MUTEX_INITIALIZER };
 
 /* --- the mix ----------------------------------------------------------------------------------------------------- */
@@ -183,11 +185,26 @@ static void run_handover(struct worker *w)
     const size_t size = 48;
     for (uint32_t i = 0; i < run.steps; i++) {
         void *at = make_small(w, size);
-        free_small(w, i % 2 ? at : atomic_exchange(&run.cell, at));
+        free_small(w, i % 2 ? at : atomic_exchange(&run.cell[0], at));
     }
     pthread_barrier_wait(&run.all);
     if (w->index == 0)
-        slot_put(&w->slot[0], &(struct block){ .at = run.cell, .size = size });
+        slot_put(&w->slot[0], &(struct block){ .at = run.cell[0], .size = size });
+}
+
+/* The rests are about as long as the coarse clock of the tap takes to move on. */
+static void run_turns(struct worker *w)
+{
+    const size_t size = 48;
+    for (uint32_t i = 0; i < run.steps; i++) {
+        free_small(w, atomic_exchange(&run.cell[random_below(w, CELLS)], make_small(w, size)));
+        if (random_one_in(w, 2000))
+            usleep((useconds_t)(1000 * random_below(w, 12)));
+    }
+    pthread_barrier_wait(&run.all);
+    if (w->index == 0)
+        for (uint32_t i = 0; i < CELLS; i++)
+            free_small(w, run.cell[i]);
 }
 
 static void *map_pages(struct worker *w, uint32_t pages)
@@ -243,6 +260,8 @@ static void work(struct worker *w)
         run_fork_tag(w);
     else if (mode_is("handover"))
         run_handover(w);
+    else if (mode_is("turns"))
+        run_turns(w);
     else if (mode_is("remap"))
         w->index % 2 ? run_remap_keep(w) : run_remap(w);
     else
@@ -341,7 +360,7 @@ int main(int argc, char **argv)
     heap_open();
     oracle->self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     oracle->brk_allowed = keep_malloc_off_the_break();
-    if (mode_is("handover") && !mallopt(M_ARENA_MAX, 1))
+    if ((mode_is("handover") || mode_is("turns")) && !mallopt(M_ARENA_MAX, 1))
         die("no M_ARENA_MAX");
     if (mode_is("churn"))
         run_churn();

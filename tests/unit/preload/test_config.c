@@ -39,8 +39,8 @@ static void sizes_that_do_not_fit_are_refused(void **state)
 
 static void settings_that_bound_memory_are_kept_and_nothing_else(void **state)
 {
-    const char *env[] = { "LLAMA_API_KEY=secret", "LLAMA_ARG_CACHE_RAM=512", "LLAMA_ARG_CACHE_RAM_X=1", "HOME=/root",
-                          "MALLOC_ARENA_MAX=2", NULL };
+    const char *env[] = { "LLAMA_API_KEY=secret", "LLAMA_ARG_CACHE_RAM=512", "LLAMA_ARG_CACHE_RAM_X=1",
+                          "HOME=/root",           "MALLOC_ARENA_MAX=2",      NULL };
     char kept[64] = { 0 };
     (void)state;
     settings_keep((char **)env, kept, sizeof kept);

@@ -14,11 +14,9 @@ static void start_trace(void)
 {
     static char directory[] = "/tmp/memtap-stacks-XXXXXX";
     static const char settings[TRACE_SETTINGS_SIZE];
-    struct tracefile_start s = { .directory = mkdtemp(directory),
-                                 .program = "p",
-                                 .settings = settings,
-                                 .limit = 1ull << 30,
-                                 .warnings = "" };
+    struct tracefile_start s = {
+        .directory = mkdtemp(directory), .program = "p", .settings = settings, .limit = 1ull << 30, .warnings = ""
+    };
     assert_int_equal(tracefile_create(&s), 0);
     char path[128];
     snprintf(path, sizeof path, "%s/%d.mtap", directory, getpid());

@@ -1,0 +1,111 @@
+/* Time stamps: what they cost must not cost their order. */
+#include "unit/cmocka_tap.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include "stamp.h"
+
+#define self (&thread_self)
+static struct cursor cursor;
+
+static uint64_t stamp_one(void)
+{
+    return cursor.coder.time = stamp_quickly(self, &cursor);
+}
+
+/* Gives the clock the time to prove itself. */
+static void find_clock(void)
+{
+    tracefile_clock = arch_ticks_usable() ? TRACE_CLOCK_TSC : TRACE_CLOCK_MONOTONIC;
+    self->tid = 7;
+    coarse_start(environ);
+    for (int i = 0; i < 100 && coarse_tick() == COARSE_UNKNOWN; i++) {
+        usleep(1000);
+        coarse_try();
+    }
+}
+
+static void the_coarse_clock_is_the_kernels(void **state)
+{
+    (void)state;
+    assert_int_not_equal(coarse_tick(), COARSE_UNKNOWN);
+    for (int i = 0; i < 50; i++) {
+        struct timespec before, after;
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &before);
+        uint64_t tick = coarse_tick();
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &after);
+        if (before.tv_nsec == after.tv_nsec)
+            assert_true(tick == ((uint64_t)before.tv_sec << 30) + (uint64_t)before.tv_nsec);
+        usleep(500);
+    }
+    coarse_check();
+    assert_int_not_equal(coarse_tick(), COARSE_UNKNOWN);
+}
+
+/* Stamps events for a while. Returns how many got the stamp of the event before; fails if one is earlier. */
+static unsigned stamp_many(void)
+{
+    unsigned same = 0;
+    for (int i = 0; i < 2000000; i++) {
+        uint64_t before = cursor.coder.time;
+        assert_true(stamp_one() >= before);
+        same += cursor.coder.time == before;
+    }
+    return same;
+}
+
+static void a_thread_alone_uses_a_stamp_again(void **state)
+{
+    (void)state;
+    assert_true(stamp_many() > 1900000);
+    assert_int_equal(stamp_alone, 7);
+}
+
+static void an_event_of_another_thread_ends_that(void **state)
+{
+    uint64_t alone, other;
+    (void)state;
+    while (stamp_alone != 7 || self->stamp.alone != 7)
+        stamp_one();
+    alone = stamp_one();
+    self->tid = 8;
+    other = stamp_now();
+    self->tid = 7;
+    assert_int_equal(stamp_alone, 0);
+    assert_true(other > alone);
+    assert_true(stamp_one() > other);
+}
+
+static void old_stamps_are_not_used_over_the_end_of_a_tick(void **state)
+{
+    (void)state;
+    stamp_many();
+    for (int i = 0; i < 20; i++) {
+        uint64_t before = stamp_one(), between = tracefile_now();
+        usleep(25000);
+        assert_true(stamp_one() > between && between >= before);
+    }
+}
+
+static void what_was_recorded_elsewhere_comes_before(void **state)
+{
+    (void)state;
+    stamp_many();
+    uint64_t elsewhere = stamp_now();
+    stamp_forget(self);
+    assert_true(stamp_one() >= elsewhere);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_coarse_clock_is_the_kernels),
+        cmocka_unit_test(a_thread_alone_uses_a_stamp_again),
+        cmocka_unit_test(an_event_of_another_thread_ends_that),
+        cmocka_unit_test(old_stamps_are_not_used_over_the_end_of_a_tick),
+        cmocka_unit_test(what_was_recorded_elsewhere_comes_before),
+    };
+    find_clock();
+    return unit_main(tests);
+}

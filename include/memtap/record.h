@@ -237,6 +237,7 @@ static inline const uint8_t *record_get_address(struct record_coder *c, const ui
 #define RECORD_BIT_SIZE 0x02     /* the size is the last one of this site */
 #define RECORD_BIT_ADDRESS 0x04  /* the address is remembered */
 #define RECORD_BIT_OLD 0x08      /* realloc: the old address is remembered */
+#define RECORD_BIT_NOW 0x08      /* alloc, free: the time is that of the record before, and left out */
 #define RECORD_BIT_IN_PLACE 0x10 /* realloc: old and new address are the same */
 
 static inline unsigned record_site_slot(uint32_t node, uint32_t call)
@@ -297,12 +298,22 @@ static inline uint8_t *record_put_time(struct record_coder *c, uint8_t *p, uint6
     return p;
 }
 
+/* The same for the kinds that may leave it out. */
+static inline uint8_t *record_put_time_or_bit(struct record_coder *c, uint8_t *p, uint64_t time, uint8_t *tag)
+{
+    uint64_t delta = time - c->time;
+    *p = (uint8_t)delta;
+    *tag |= delta ? 0 : RECORD_BIT_NOW;
+    c->time = time;
+    return delta >> 7 ? record_put_varint(p, delta) : p + (delta != 0);
+}
+
 /* An alloc record in general; below: of the common kind, in the same form. */
 static __attribute__((noinline, unused)) uint8_t *record_put_any_alloc(struct record_coder *c, uint8_t *p,
                                                                        const struct record_alloc *r)
 {
     uint8_t tag = RECORD_ALLOC, *start = p++;
-    p = record_put_time(c, p, r->time);
+    p = record_put_time_or_bit(c, p, r->time, &tag);
     p = record_put_site(c, p, (uint32_t)r->node, (uint32_t)r->call, r->size, &tag);
     p = record_put_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
     *start = tag;
@@ -318,13 +329,15 @@ static inline uint8_t *record_put_alloc(struct record_coder *c, uint8_t *p, cons
     uint64_t delta = r->time - c->time;
     if ((delta >> 7) | (r->size >> 14) | (site->node ^ r->node) | (site->call ^ r->call))
         return record_put_any_alloc(c, p, &(struct record_alloc){ r->time, r->address, r->size, r->node, r->call });
-    unsigned same = site->size == r->size, size = (unsigned)r->size;
-    uint8_t tag = (uint8_t)(RECORD_ALLOC | RECORD_BIT_SITE | same * RECORD_BIT_SIZE), *start = p;
+    unsigned same = site->size == r->size, size = (unsigned)r->size, later = delta != 0;
+    uint8_t tag = (uint8_t)(RECORD_ALLOC | RECORD_BIT_SITE | same * RECORD_BIT_SIZE | (later ^ 1) * RECORD_BIT_NOW);
+    uint8_t *start = p;
     uint16_t coded = (uint16_t)((size & 0x7f) | (size >= 0x80) << 7 | (size & 0x3f80) << 1);
     p[1] = (uint8_t)delta;
-    p[2] = (uint8_t)slot;
-    memcpy(p + 3, &coded, sizeof coded); /* little-endian */
-    p += 3 + (same ? 0 : 1 + (size >= 0x80));
+    p += 1 + later;
+    p[0] = (uint8_t)slot;
+    memcpy(p + 1, &coded, sizeof coded); /* little-endian */
+    p += 1 + (same ? 0 : 1 + (size >= 0x80));
     c->time = r->time;
     site->size = r->size;
     p = record_put_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
@@ -343,7 +356,7 @@ static inline const uint8_t *record_get_alloc(struct record_coder *c, const uint
 static inline uint8_t *record_put_free(struct record_coder *c, uint8_t *p, const struct record_free *r)
 {
     uint8_t tag = RECORD_FREE, *start = p++;
-    p = record_put_time(c, p, r->time);
+    p = record_put_time_or_bit(c, p, r->time, &tag);
     p = record_put_address(c, p, r->address, &tag, RECORD_BIT_ADDRESS);
     *start = tag;
     return p;
@@ -461,8 +474,8 @@ static inline const uint8_t *record_get(struct record_coder *c, const uint8_t *p
         r->kind = (enum record_kind)tag;
         return record_get_plain(c, p, end, tag, r);
     }
-    uint64_t delta;
-    if (!(p = record_get_varint(p, end, &delta)))
+    uint64_t delta = 0;
+    if ((tag >= RECORD_REALLOC || !(tag & RECORD_BIT_NOW)) && !(p = record_get_varint(p, end, &delta)))
         return NULL;
     c->time = r->field[0] = c->time + delta;
     if (tag < RECORD_FREE) {

@@ -22,7 +22,7 @@
 
 #define TRACE_MAGIC 0x0a0d5041544d454dull /* "MEMTAP\r\n" */
 #define TRACE_MAJOR 1
-#define TRACE_MINOR 2 /* 1: provenance, engine and stack records; 2: settings */
+#define TRACE_MINOR 2 /* 1: provenance, engine and stack records; 2: settings, records without a time */
 
 #define TRACE_HEADER_SIZE 65536u /* bytes before the first ring region */
 #define TRACE_CHUNK_SIZE 65536u  /* bytes of a ring slot: chunk header and payload */

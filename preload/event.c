@@ -116,9 +116,16 @@ static void put_span(enum record_kind kind, uint64_t *time, uint64_t before, uin
     event_end(&pass, time[0]);
 }
 
-uint64_t event_stamp(void)
+static uint64_t stamp_if_recording(void)
 {
     return event_awake() && tracefile_hindrance() < 0 ? stamp_now() : 0;
+}
+
+uint64_t event_stamp(void)
+{
+    const struct thread *t = &thread_self;
+    bool old = *event_state == EVENT_AWAKE && t->ready == thread_generation && stamp_holds(t);
+    return old ? t->cursor->coder.time : stamp_if_recording();
 }
 
 /* --- heap -------------------------------------------------------------------------------------------------------- */
@@ -219,21 +226,42 @@ static void record_realloc(struct cursor *c, const struct record_realloc *r)
         ring_lose(c);
 }
 
-void event_realloc(enum record_call call, uint64_t before, const void *old, const void *block, size_t size,
-                   const void *caller)
+static __attribute__((noinline)) void realloc_slowly(const struct record_realloc *known, const void *caller)
 {
+    struct record_realloc r = *known;
     struct thread_pass pass;
     if (!event_begin(&pass))
         return;
-    bool failed = !block && size > 0;
-    uint32_t node = block || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
-    uint64_t now = stamp_now();
-    struct record_realloc r = { now, now - before, (uintptr_t)old, (uintptr_t)block, size, node, call };
+    bool failed = !r.address && r.size > 0;
+    r.node = r.address || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
+    r.time = stamp_now();
+    r.took = r.time - r.took;
     if (failed)
-        record_failure(&pass, call, size, node);
+        record_failure(&pass, (enum record_call)r.call, r.size, (uint32_t)r.node);
     else
         record_realloc(pass.cursor, &r);
-    event_end(&pass, now);
+    event_end(&pass, r.time);
+}
+
+void event_realloc(enum record_call call, uint64_t before, const void *old, const void *block, size_t size,
+                   const void *caller)
+{
+    struct thread *t = &thread_self;
+    struct record_realloc r = {
+        .took = before, .old = (uintptr_t)old, .address = (uintptr_t)block, .size = size, .call = call
+    };
+    struct cursor *c = likely(block != NULL) ? begin_quickly(t, (uintptr_t)__builtin_frame_address(0)) : NULL;
+    if (unlikely(!c)) {
+        realloc_slowly(&r, caller);
+        return;
+    }
+    r.time = stamp_quickly(t, c);
+    r.took = r.time - before;
+    r.node = unwind_same_stack(c, caller);
+    if (unlikely(!r.node || t->tags))
+        r.node = stack_of(&(struct thread_pass){ .thread = t, .cursor = c }, caller);
+    record_realloc(c, &r);
+    end_quickly(t, r.time);
 }
 
 void event_trim(uint64_t before, size_t pad, int released)
@@ -325,7 +353,7 @@ void event_lock(const void *address, size_t size)
 
 void event_fork_begin(void)
 {
-    thread_self.fork_before = event_stamp();
+    thread_self.fork_before = stamp_if_recording(); /* of its own: what came before is earlier */
 }
 
 void event_fork_end(int pid)

@@ -28,6 +28,12 @@ uint64_t stamp_now(void);
 /* Where the hot path's does not do. */
 uint64_t stamp_anew(struct thread *t);
 
+/* Whether the time of the thread's last record will do for its next one. */
+static inline bool stamp_holds(const struct thread *t)
+{
+    return coarse_tick() == t->stamp.tick && __atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE) == t->stamp.alone;
+}
+
 /* Hot path: the stamp of an event of a thread of which nothing special is known, whose next record goes to `c`. */
 static inline uint64_t stamp_quickly(struct thread *t, const struct cursor *c)
 {

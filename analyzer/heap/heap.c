@@ -271,7 +271,7 @@ static struct heap *heap_new(struct trace *t, uint32_t number, const struct heap
     h->options = *options;
     h->knows_all = !trace_info(t)->forked && !trace_has_lost(t);
     h->names = intern_new();
-    h->blocks = kh_init(blocks);
+    h->tags = kh_init(numbers);
     h->early = kh_init(numbers);
     h->displaced = kh_init(numbers);
     h->site_index = kh_init(sites);
@@ -318,7 +318,8 @@ static void heap_free(struct heap *h)
         free(h->mark[i].name);
     contents_free(h);
     moments_free(h);
-    kh_destroy(blocks, h->blocks);
+    table_free(&h->blocks);
+    kh_destroy(numbers, h->tags);
     kh_destroy(numbers, h->early);
     kh_destroy(numbers, h->displaced);
     kh_destroy(sites, h->site_index);

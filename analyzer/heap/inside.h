@@ -6,11 +6,11 @@
 
 #include "base/intern.h"
 #include "heap/heap.h"
+#include "heap/table.h"
 
 /* Addresses are multiples of 16, mostly: spread them (2^64 / golden ratio). */
 #define heap_hash(key) ((khint_t)((key)*0x9e3779b97f4a7c15ull >> 32))
 #define heap_same(a, b) ((a) == (b))
-KHASH_INIT(blocks, khint64_t, struct heap_block, 1, heap_hash, heap_same)
 KHASH_INIT(numbers, khint64_t, uint64_t, 1, heap_hash, heap_same)
 KHASH_INIT(sites, khint64_t, uint32_t, 1, heap_hash, heap_same)
 KHASH_INIT(threads, khint32_t, uint32_t, 1, kh_int_hash_func, kh_int_hash_equal)
@@ -58,7 +58,8 @@ struct heap {
     bool reached;
     bool knows_all; /* all blocks that are freed were seen allocated */
 
-    khash_t(blocks) * blocks;
+    struct table blocks;
+    khash_t(numbers) * tags;      /* of blocks that have one */
     khash_t(numbers) * early;     /* addresses freed while nothing was there -> place in unknown */
     khash_t(numbers) * displaced; /* addresses given out again before they were freed -> when */
 

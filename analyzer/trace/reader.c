@@ -14,13 +14,15 @@
 #define BATCH_BYTES_LEAST (8u << 10)   /* and not less with many streams, */
 #define BATCHES_BYTES (32u << 20)      /* which have so much together */
 #define INLINE_BATCH_BYTES (32u << 10) /* decoded by the reader itself: stays in the nearest cache */
-#define WORTH_A_THREAD 8u              /* chunks: a shorter trace is read before a thread has started */
+#define LEAD 16u          /* events that trace_reader_soon looks ahead: a miss of the cache takes as long */
+#define WORTH_A_THREAD 8u /* chunks: a shorter trace is read before a thread has started */
 
 /* One cursor of the tap. */
 struct stream {
     struct decoder decoder;
     struct order order[2]; /* in turns: one is merged, the other one filled */
     uint32_t current, at;  /* and the place of the next item in it */
+    uint32_t soon, lead;   /* the place of the next item that trace_reader_soon shows, and how many items ahead it is */
     struct trace_event *next;
 };
 
@@ -67,11 +69,15 @@ static struct item *next_item(struct trace_reader *r, struct stream *s)
         ask(r, o);
         s->current ^= r->ahead != NULL;
         o = &s->order[s->current];
-        s->at = 0;
+        s->at = s->soon = s->lead = 0;
         receive(r, o);
     }
     struct item *i = batch_item(&o->batch, s->at);
     s->at += i->size;
+    if (s->lead)
+        s->lead--;
+    else
+        s->soon = s->at;
     return i;
 }
 
@@ -164,6 +170,19 @@ const struct trace_event *trace_reader_next(struct trace_reader *r)
     if (e->time > r->trace->end_time)
         r->trace->end_time = e->time;
     return e;
+}
+
+const struct trace_event *trace_reader_soon(struct trace_reader *r)
+{
+    struct stream *s = r->size ? r->heap[0].stream : NULL;
+    while (s && s->lead < LEAD && s->soon < s->order[s->current].batch.used) {
+        struct item *i = batch_item(&s->order[s->current].batch, s->soon);
+        s->soon += i->size;
+        s->lead++;
+        if (i->what == DECODED_EVENT)
+            return &i->event;
+    }
+    return NULL;
 }
 
 /* --- the beginning and the end ----------------------------------------------------------------------------------- */

@@ -127,6 +127,9 @@ struct trace_reader *trace_reader_with(struct trace *t, enum trace_decoding deco
 
 /* The next event in the order of time, valid until the next call; NULL at the end. */
 const struct trace_event *trace_reader_next(struct trace_reader *r);
+/* An event that will be the next one soon, so that what it needs can be fetched into the cache; each of most events
+ * once, a few at a time; NULL: no more for now. What it is about may change until then. */
+const struct trace_event *trace_reader_soon(struct trace_reader *r);
 void trace_reader_free(struct trace_reader *r);
 /* For progress: bytes read so far, out of trace_health()->bytes. */
 uint64_t trace_reader_done(const struct trace_reader *r);

@@ -20,7 +20,7 @@ TAP_FLAGS := $(COMMON) -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-s
 TAP_LINK  := -shared -Wl,--version-script=preload/exports.map,-z,now,-z,relro,-z,nodelete,--no-undefined,--hash-style=gnu,--build-id
 
 # The analyzer runs on jemalloc: many small blocks, freed in bulk.
-ANALYZER_LIBS  := -ldw -lelf -liberty -lzstd -ljansson -lm
+ANALYZER_LIBS  := -pthread -ldw -lelf -liberty -lzstd -ljansson -lm
 ANALYZER_ALLOC := $(if $(SAN),,-ljemalloc)
 ANALYZER_FLAGS := $(COMMON) -Ianalyzer -DINSTALL_PREFIX='"$(PREFIX)"' $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 ANALYZER_LINK  := $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void (*on_failure)(size_t wanted);
 
@@ -29,6 +30,20 @@ void *memory_take(size_t size)
 void *memory_resize(void *block, size_t size)
 {
     return check(realloc(block, size ? size : 1), size);
+}
+
+void *memory_take_pages(size_t size)
+{
+    void *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block != MAP_FAILED)
+        madvise(block, size, MADV_HUGEPAGE); /* it may not have them: then not */
+    return check(block == MAP_FAILED ? NULL : block, size);
+}
+
+void memory_free_pages(void *block, size_t size)
+{
+    if (block)
+        munmap(block, size);
 }
 
 char *memory_copy(const char *text, size_t size)

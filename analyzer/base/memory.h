@@ -10,6 +10,11 @@
 void memory_on_failure(void (*handler)(size_t wanted));
 void *memory_take(size_t size); /* zeroed; free() gives it back */
 void *memory_resize(void *block, size_t size);
+
+/* Zeroed memory for a large table that is looked up all over: huge pages where the system has them. */
+void *memory_take_pages(size_t size);
+void memory_free_pages(void *block, size_t size); /* the size that was taken; NULL and 0 are fine */
+
 char *memory_copy(const char *text, size_t size); /* `size` bytes and a NUL */
 
 /*

@@ -1,8 +1,10 @@
 /* dump.c: memtap dump, the records of a trace as text, or what was live at its end: for people who debug. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "commands/command.h"
 #include "commands/commands.h"
 #include "heap/heap.h"
@@ -87,20 +89,44 @@ static void dump_trace(struct trace *t)
 /* --- the live set ------------------------------------------------------------------------------------------------ */
 
 struct live {
-    const struct heap *heap;
+    struct live_block {
+        uint64_t address, size;
+        uint32_t site;
+    } * block;
+    uint32_t count, room;
 };
 
-static void print_block(void *context, uint64_t address, const struct heap_block *b)
+static void add_block(void *context, uint64_t address, const struct heap_block *b)
 {
-    const struct heap_site *site = heap_site(((struct live *)context)->heap, b->site);
-    printf("block 0x%" PRIx64 " %" PRIu64 " %s node=%u\n", address, b->size, trace_call_name(site->call), site->node);
+    struct live *live = context;
+    array_room(live->block, live->count, live->room);
+    live->block[live->count++] = (struct live_block){ address, b->size, b->site };
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct live_block *x = a, *y = b;
+    return (x->address > y->address) - (x->address < y->address);
+}
+
+static void print_blocks(const struct heap *h)
+{
+    struct live live = { .count = 0 };
+    heap_each_block(h, add_block, &live);
+    array_sort(live.block, live.count, sizeof *live.block, by_address);
+    for (uint32_t i = 0; i < live.count; i++) {
+        const struct live_block *b = &live.block[i];
+        const struct heap_site *site = heap_site(h, b->site);
+        printf("block 0x%" PRIx64 " %" PRIu64 " %s node=%u\n", b->address, b->size, trace_call_name(site->call),
+               site->node);
+    }
+    free(live.block);
 }
 
 static void print_live(const struct trace *t, const struct heap *h)
 {
-    struct live live = { h };
     printf("# %s: pid %u, %s\n", trace_path(t), trace_info(t)->pid, trace_info(t)->executable);
-    heap_each_block(h, print_block, &live);
+    print_blocks(h);
     for (uint32_t i = 0; i < heap_mapping_count(h); i++) {
         const struct heap_mapping *m = heap_mapping(h, i);
         const struct heap_site *site = heap_site(h, m->site);

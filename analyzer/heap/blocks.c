@@ -97,22 +97,55 @@ static void count_dead(struct heap *h, const struct heap_block *b)
     h->totals.live_bytes -= b->size;
 }
 
+/* --- tags: few blocks have one, so they stand aside -------------------------------------------------------------- */
+
+static uint32_t tag_of(const struct heap *h, uint64_t address)
+{
+    khint_t k = kh_size(h->tags) ? kh_get(numbers, h->tags, address) : kh_end(h->tags);
+    return k == kh_end(h->tags) ? 0 : (uint32_t)kh_value(h->tags, k);
+}
+
+static void forget_tag(struct heap *h, uint64_t address)
+{
+    if (kh_size(h->tags))
+        kh_del(numbers, h->tags, kh_get(numbers, h->tags, address));
+}
+
+bool blocks_tag(struct heap *h, uint64_t address, uint32_t tag)
+{
+    if (!table_find(&h->blocks, address))
+        return false;
+    put_number(h->tags, address, tag);
+    return true;
+}
+
+/* --- life and death ---------------------------------------------------------------------------------------------- */
+
+static struct heap_block block_of(const struct table_block *b)
+{
+    return (struct heap_block){ .size = b->size, .time = b->time, .site = b->number - 1, .thread = b->thread };
+}
+
 void blocks_add(struct heap *h, uint64_t address, const struct heap_block *block)
 {
-    int fresh;
     count_allocation(h, address, block);
     if (kh_size(h->early) && free_came_early(h, address, block)) {
         count_free(h, block); /* the block is dead already */
         h->totals.repaired++;
         return;
     }
-    khint_t k = kh_put(blocks, h->blocks, address, &fresh);
-    if (!fresh) {
-        count_free(h, &kh_value(h->blocks, k));
-        count_dead(h, &kh_value(h->blocks, k)); /* its free is still to come */
+    struct table_block *b = table_put(&h->blocks, address);
+    if (b->number) {
+        const struct heap_block displaced = block_of(b); /* its free is still to come */
+        count_free(h, &displaced);
+        count_dead(h, &displaced);
+        forget_tag(h, address);
         put_number(h->displaced, address, block->time);
     }
-    kh_value(h->blocks, k) = *block;
+    b->size = block->size;
+    b->time = block->time;
+    b->number = block->site + 1;
+    b->thread = block->thread;
     count_live(h, block);
 }
 
@@ -122,15 +155,16 @@ void blocks_remove(struct heap *h, uint64_t address, uint64_t time, uint32_t tid
         h->totals.repaired++;
         return;
     }
-    khint_t k = kh_get(blocks, h->blocks, address);
-    if (k == kh_end(h->blocks)) {
+    struct table_block *found = table_find(&h->blocks, address);
+    if (!found) {
         put_number(h->early, address, h->unknowns);
         array_room(h->unknown, h->unknowns, h->unknown_room);
         h->unknown[h->unknowns++] = (struct heap_unknown){ address, time, tid, h };
         return;
     }
-    const struct heap_block b = kh_value(h->blocks, k);
-    kh_del(blocks, h->blocks, k);
+    const struct heap_block b = block_of(found);
+    table_remove(&h->blocks, found);
+    forget_tag(h, address);
     count_free(h, &b);
     count_dead(h, &b);
     contents_forget(h, address, address + b.size);
@@ -143,19 +177,14 @@ void blocks_remove(struct heap *h, uint64_t address, uint64_t time, uint32_t tid
     }
 }
 
-bool blocks_tag(struct heap *h, uint64_t address, uint32_t tag)
-{
-    khint_t k = kh_get(blocks, h->blocks, address);
-    if (k == kh_end(h->blocks))
-        return false;
-    kh_value(h->blocks, k).tag = tag;
-    return true;
-}
-
 void heap_each_block(const struct heap *h, void (*visit)(void *context, uint64_t address, const struct heap_block *b),
                      void *context)
 {
-    for (khint_t k = kh_begin(h->blocks); k != kh_end(h->blocks); k++)
-        if (kh_exist(h->blocks, k) && !h->site[kh_value(h->blocks, k).site].own)
-            visit(context, kh_key(h->blocks, k), &kh_value(h->blocks, k));
+    const struct table_block *b;
+    for (uint64_t i = 0; (b = table_next(&h->blocks, &i));) {
+        struct heap_block block = block_of(b);
+        block.tag = tag_of(h, b->address);
+        if (!h->site[block.site].own)
+            visit(context, b->address, &block);
+    }
 }

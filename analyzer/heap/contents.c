@@ -40,7 +40,7 @@ static void remove_items(struct heap_contents *c, uint32_t from, uint32_t to)
 /* File bytes may be overwritten in part; a tensor is there as a whole or not at all. */
 static void forget(struct heap_contents *c, uint64_t start, uint64_t end)
 {
-    if (end - start < c->least || c->count == 0)
+    if (c->count == 0 || end - start < c->least)
         return;
     uint32_t from = find_item(c, start), to = from;
     while (to < c->count && c->item[to].start < end)

@@ -238,6 +238,19 @@ static void note_reached(struct heap *h, const struct record *r)
         h->reached = h->requests == u->event;
 }
 
+#define IN_CACHE 8192u /* places for blocks: looking ahead for so few costs more than it gains */
+
+/* Fetches what the events that come next will look at. */
+static void look_ahead(struct heap *h, struct trace_reader *r)
+{
+    for (const struct trace_event *e; (e = trace_reader_soon(r));) {
+        if (e->record.kind == RECORD_ALLOC)
+            table_prefetch(&h->blocks, e->record.alloc.address);
+        else if (e->record.kind == RECORD_FREE)
+            table_prefetch(&h->blocks, e->record.free.address);
+    }
+}
+
 static void replay(struct heap *h)
 {
     struct progress p;
@@ -249,6 +262,8 @@ static void replay(struct heap *h)
             inherit_answer(h, e);
         if (h->options.before_event)
             h->options.before_event(h->options.context, h->number, h, e);
+        if (h->blocks.room > IN_CACHE)
+            look_ahead(h, r);
         h->events++;
         h->time = e->time;
         apply(h, e);
@@ -271,10 +286,9 @@ static struct heap *heap_new(struct trace *t, uint32_t number, const struct heap
     h->options = *options;
     h->knows_all = !trace_info(t)->forked && !trace_has_lost(t);
     h->names = intern_new();
-    h->blocks = kh_init(blocks);
+    h->tags = kh_init(numbers);
     h->early = kh_init(numbers);
     h->displaced = kh_init(numbers);
-    h->site_index = kh_init(sites);
     h->thread_index = kh_init(threads);
     return h;
 }
@@ -318,10 +332,11 @@ static void heap_free(struct heap *h)
         free(h->mark[i].name);
     contents_free(h);
     moments_free(h);
-    kh_destroy(blocks, h->blocks);
+    table_free(&h->blocks);
+    kh_destroy(numbers, h->tags);
     kh_destroy(numbers, h->early);
     kh_destroy(numbers, h->displaced);
-    kh_destroy(sites, h->site_index);
+    free(h->site_index.place);
     kh_destroy(threads, h->thread_index);
     free(h->site);
     free(h->thread);

@@ -35,11 +35,11 @@ static void look_at(struct heap *h, struct heap_watch *w)
         w->answered = true;
         return;
     }
-    khint_t k = kh_get(blocks, h->blocks, w->unknown.address);
-    if (k == kh_end(h->blocks))
+    const struct table_block *b = table_find(&h->blocks, w->unknown.address);
+    if (!b)
         return;
     w->blocks = 1;
-    w->bytes = kh_value(h->blocks, k).size;
+    w->bytes = b->size;
     w->answered = true;
 }
 

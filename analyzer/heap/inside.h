@@ -6,14 +6,15 @@
 
 #include "base/intern.h"
 #include "heap/heap.h"
+#include "heap/table.h"
 
 /* Addresses are multiples of 16, mostly: spread them (2^64 / golden ratio). */
 #define heap_hash(key) ((khint_t)((key)*0x9e3779b97f4a7c15ull >> 32))
 #define heap_same(a, b) ((a) == (b))
-KHASH_INIT(blocks, khint64_t, struct heap_block, 1, heap_hash, heap_same)
 KHASH_INIT(numbers, khint64_t, uint64_t, 1, heap_hash, heap_same)
-KHASH_INIT(sites, khint64_t, uint32_t, 1, heap_hash, heap_same)
 KHASH_INIT(threads, khint32_t, uint32_t, 1, kh_int_hash_func, kh_int_hash_equal)
+
+#define HEAP_RECENT_THREADS 64u
 
 /* A free of a block that this process did not allocate: a forked child's parent may have. */
 struct heap_unknown {
@@ -58,17 +59,26 @@ struct heap {
     bool reached;
     bool knows_all; /* all blocks that are freed were seen allocated */
 
-    khash_t(blocks) * blocks;
+    struct table blocks;
+    khash_t(numbers) * tags;      /* of blocks that have one */
     khash_t(numbers) * early;     /* addresses freed while nothing was there -> place in unknown */
     khash_t(numbers) * displaced; /* addresses given out again before they were freed -> when */
 
-    khash_t(sites) * site_index; /* node and call -> place */
+    struct site_index {
+        struct site_place {
+            uint64_t key;    /* node and call */
+            uint32_t number; /* place in site, plus 1; 0: empty */
+        } * place;
+        uint64_t room;
+        unsigned shift;
+    } site_index;
     struct heap_site *site;
     uint32_t sites, site_room;
 
     khash_t(threads) * thread_index;
     struct heap_thread *thread;
-    uint32_t threads, thread_room, last_thread;
+    uint32_t threads, thread_room;
+    uint32_t recent_thread[HEAP_RECENT_THREADS]; /* where one was found last, by tid */
 
     struct heap_mapping *mapping; /* by address, without overlaps */
     uint32_t mappings, mapping_room;

@@ -19,12 +19,12 @@ struct collector {
 
 static bool is_larger(const struct summary_block *a, const struct summary_block *b)
 {
-    return a->size > b->size;
+    return a->size != b->size ? a->size > b->size : a->address < b->address;
 }
 
 static bool is_newer(const struct summary_block *a, const struct summary_block *b)
 {
-    return a->age_ns < b->age_ns;
+    return a->age_ns != b->age_ns ? a->age_ns < b->age_ns : a->address < b->address;
 }
 
 static void insert(struct summary_block *list, uint32_t count, const struct summary_block *b,

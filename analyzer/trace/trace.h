@@ -110,6 +110,7 @@ const char *trace_call_name(uint32_t call);
 /* A call that both releases and makes comes as two events, at the times of its two stamps. */
 enum trace_part { TRACE_WHOLE, TRACE_RELEASES, TRACE_MAKES };
 
+/* Of the record only the fields of its kind are set. */
 struct trace_event {
     uint64_t time; /* trace clock */
     uint32_t tid;
@@ -119,10 +120,19 @@ struct trace_event {
 
 struct trace_reader;
 
-/* Begins to read all events of the trace from the start, merged over its threads. */
+/* Begins to read all events of the trace from the start, merged over its threads. With a second processor a thread of
+ * the reader's own decodes ahead; nobody but the caller touches the trace itself. */
 struct trace_reader *trace_reader_new(struct trace *t);
+
+/* The same events either way, and trace_reader_new takes the one that is quicker. */
+enum trace_decoding { TRACE_DECODE_INLINE, TRACE_DECODE_AHEAD };
+struct trace_reader *trace_reader_with(struct trace *t, enum trace_decoding decoding);
+
 /* The next event in the order of time, valid until the next call; NULL at the end. */
 const struct trace_event *trace_reader_next(struct trace_reader *r);
+/* An event that will be the next one soon, so that what it needs can be fetched into the cache; each of most events
+ * once, a few at a time; NULL: no more for now. What it is about may change until then. */
+const struct trace_event *trace_reader_soon(struct trace_reader *r);
 void trace_reader_free(struct trace_reader *r);
 /* For progress: bytes read so far, out of trace_health()->bytes. */
 uint64_t trace_reader_done(const struct trace_reader *r);

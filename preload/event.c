@@ -6,6 +6,7 @@
 
 #include "components.h"
 #include "event_inside.h"
+#include "event_sampling.h"
 #include "event_start.h"
 #include "modules.h"
 #include "sample.h"
@@ -128,28 +129,30 @@ static void record_failure(const struct thread_pass *pass, enum record_call call
     ring_put(pass->cursor, RECORD_ALLOC_FAILED, &r, NULL, 0, NULL, 0);
 }
 
-static void record_alloc(struct cursor *c, const struct record_alloc *r)
+static bool record_alloc(struct cursor *c, const struct record_alloc *r)
 {
     uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
     if (p)
         ring_commit(c, record_put_alloc(&c->coder, p, r));
     else
         ring_lose(c);
+    return p != NULL;
 }
 
-static __attribute__((noinline)) void alloc_slowly(enum record_call call, const void *block, size_t size,
+/* True if a block was recorded. */
+static __attribute__((noinline)) bool alloc_slowly(enum record_call call, const void *block, size_t size,
                                                    const void *caller)
 {
     struct thread_pass pass;
     if (lose_quickly(&thread_self) || !event_begin(&pass))
-        return;
+        return false;
     uint32_t node = stack_of(&pass, caller);
     struct record_alloc r = { tracefile_now(), (uintptr_t)block, size, node, call };
-    if (block)
-        record_alloc(pass.cursor, &r);
-    else
+    bool recorded = block && record_alloc(pass.cursor, &r);
+    if (!block)
         record_failure(&pass, call, size, node);
     event_end(&pass, r.time);
+    return recorded;
 }
 
 /* Where begin_quickly has succeeded, but the stack is another one than the last time, or tagged. */
@@ -168,7 +171,8 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
     struct thread *t = &thread_self;
     struct cursor *c = likely(block != NULL) ? begin_quickly(t, (uintptr_t)__builtin_frame_address(0)) : NULL;
     if (unlikely(!c)) {
-        alloc_slowly(call, block, size, caller);
+        if (!sampling_passes_over(block, size) && alloc_slowly(call, block, size, caller))
+            sampling_keep(block);
         return;
     }
     uint64_t now = tracefile_now(); /* first: the clock takes time, in which the processor gets on with the rest */
@@ -182,11 +186,12 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
     end_quickly(t, now);
 }
 
-static __attribute__((noinline)) void free_slowly(const void *block)
+/* True if it was recorded. */
+static __attribute__((noinline)) bool free_slowly(const void *block)
 {
     struct thread_pass pass;
     if (lose_quickly(&thread_self) || !event_begin(&pass))
-        return;
+        return false;
     uint8_t *p = ring_reserve(pass.cursor, RECORD_HOT_MAX);
     struct record_free r = { tracefile_now(), (uintptr_t)block };
     if (p)
@@ -194,6 +199,7 @@ static __attribute__((noinline)) void free_slowly(const void *block)
     else
         ring_lose(pass.cursor);
     event_end(&pass, r.time);
+    return p != NULL;
 }
 
 void event_free(const void *block)
@@ -201,7 +207,8 @@ void event_free(const void *block)
     struct thread *t = &thread_self;
     struct cursor *c = begin_quickly(t, (uintptr_t)__builtin_frame_address(0));
     if (unlikely(!c)) {
-        free_slowly(block);
+        if (!sampling_ignores(block) && free_slowly(block))
+            sampling_release(block);
         return;
     }
     struct record_free r = { tracefile_now(), (uintptr_t)block };
@@ -209,30 +216,51 @@ void event_free(const void *block)
     end_quickly(t, r.time);
 }
 
-static void record_realloc(struct cursor *c, const struct record_realloc *r)
+static bool record_realloc(struct cursor *c, const struct record_realloc *r)
 {
     uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
     if (p)
         ring_commit(c, record_put_realloc(&c->coder, p, r));
     else
         ring_lose(c);
+    return p != NULL;
 }
 
-void event_realloc(enum record_call call, uint64_t before, const void *old, const void *block, size_t size,
-                   const void *caller)
+struct event_before event_realloc_begin(const void *old)
+{
+    return (struct event_before){ event_stamp(), !old || sampling_release(old) };
+}
+
+/* Of a block that is recorded, to one that may not be; false: its end could not be recorded. */
+static bool realloc_recorded(const struct record_realloc *r, uint64_t before, bool failed, const void *caller)
 {
     struct thread_pass pass;
     if (!event_begin(&pass))
-        return;
-    bool failed = !block && size > 0;
-    uint32_t node = block || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
-    uint64_t now = tracefile_now();
-    struct record_realloc r = { now, now - before, (uintptr_t)old, (uintptr_t)block, size, node, call };
+        return false;
+    struct record_realloc complete = *r;
+    complete.node = r->address || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
+    complete.time = tracefile_now();
+    complete.took = complete.time - before;
+    bool recorded = !failed && record_realloc(pass.cursor, &complete);
     if (failed)
-        record_failure(&pass, call, size, node);
-    else
-        record_realloc(pass.cursor, &r);
-    event_end(&pass, now);
+        record_failure(&pass, (enum record_call)r->call, r->size, (uint32_t)complete.node);
+    event_end(&pass, complete.time);
+    return recorded;
+}
+
+void event_realloc(enum record_call call, struct event_before before, const void *old, const void *block, size_t size,
+                   const void *caller)
+{
+    bool failed = !block && size > 0, chosen = failed || (block && !sampling_passes_over(block, size));
+    struct record_realloc r = {
+        .old = (uintptr_t)old, .address = chosen ? (uintptr_t)block : 0, .size = chosen ? size : 0, .call = call
+    };
+    bool recorded = before.recorded ? realloc_recorded(&r, before.time, failed, caller)
+                                    : chosen && alloc_slowly(call, block, size, caller);
+    if (before.recorded && !recorded)
+        sampling_keep(old); /* it lives on, or nothing says that it does not */
+    if (recorded && chosen)
+        sampling_keep(block);
 }
 
 void event_trim(uint64_t before, size_t pad, int released)
@@ -345,7 +373,7 @@ void event_exit(int status)
     struct trace_header *h = tracefile_header;
     struct thread_pass pass;
     bool sandboxed = tracefile_hindrance() == TRACE_LOSS_SANDBOX; /* then no system call is safe */
-    if (*event_state != EVENT_AWAKE || (!sandboxed && (uint32_t)sys_pid() != h->identity.pid))
+    if (!(*event_state & EVENT_AWAKE) || (!sandboxed && (uint32_t)sys_pid() != h->identity.pid))
         return; /* asleep: a forked child that recorded nothing; another pid: between vfork and exec */
     h->status.end_status = status;
     __atomic_store_n(&h->status.end, TRACE_END_EXIT, __ATOMIC_RELEASE);

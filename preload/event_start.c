@@ -3,6 +3,7 @@
 
 #include "components.h"
 #include "config.h"
+#include "event_sampling.h"
 #include "modules.h"
 #include "real.h"
 #include "sample.h"
@@ -38,6 +39,7 @@ static int create_trace(bool forked)
         .argc = image.argc,
         .argv = image.argv,
         .limit = image.config->limit,
+        .sample_bytes = image.config->sample,
         .warnings = image.config->warnings,
         .forked = forked,
         .fork_before = forked ? thread_self.fork_before : 0,
@@ -61,6 +63,7 @@ static bool start_in_child(void)
     image.off = !image.config->follow || create_trace(true) < 0;
     if (image.no_unwinder)
         tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
+    sampling_forked();
     return !image.off;
 }
 
@@ -111,6 +114,7 @@ static bool start_in_image(void)
         event_state = wiped;
     if (image.off)
         return false;
+    sampling_start(image.config->sample);
     sys_single_threaded = real_next("__libc_single_threaded");
     modules_start(forget_code);
     image.no_unwinder = !unwind_use(&unwind_table);
@@ -149,7 +153,7 @@ bool event_wake(void)
     image.starting = true;
     bool awake = image.started ? start_in_child() : start_in_image();
     image.started = true;
-    set_state(awake ? EVENT_AWAKE : EVENT_OFF);
+    set_state(!awake ? EVENT_OFF : image.config->sample ? EVENT_SAMPLING : EVENT_AWAKE);
     image.starting = false;
     return awake;
 }

@@ -20,6 +20,7 @@ struct tracefile_start {
     int argc;
     char **argv;
     uint64_t limit; /* most bytes of the file */
+    uint64_t sample_bytes;
     const char *warnings;
     uintptr_t tap_start, tap_end;
     bool forked;

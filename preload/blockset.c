@@ -1,8 +1,10 @@
 /* blockset.c: see blockset.h. */
 #include "blockset.h"
 
-#define BUCKETS (1u << BLOCKSET_BITS)
-#define REACH 16u /* buckets that are tried: the one of the hash, and those behind it */
+#define SMALL (1u << BLOCKSET_SMALL_BITS)
+#define LARGE (1u << BLOCKSET_LARGE_BITS)
+#define LARGE_SHIFT (56 - BLOCKSET_SMALL_BITS - BLOCKSET_LARGE_BITS) /* the bits of the hash below those of the mark */
+#define REACH 17u /* buckets that are tried: one of the small table, and the rest side by side in the large one */
 #define MOST_PASSED 255u
 #define CHANGING 1u /* stands in a slot whose mark is being taken away: no address */
 
@@ -16,7 +18,9 @@ struct place {
 
 static struct blockset_bucket *bucket_of(uint64_t hash, unsigned number)
 {
-    return &blockset.bucket[((hash >> (64 - BLOCKSET_BITS)) + number) % BUCKETS];
+    if (number == 0)
+        return &blockset.bucket[hash >> (64 - BLOCKSET_SMALL_BITS)];
+    return &blockset.bucket[SMALL + ((hash >> LARGE_SHIFT) + number) % LARGE];
 }
 
 static uint8_t *mark_at(struct blockset_bucket *b, unsigned slot)
@@ -31,7 +35,7 @@ static uint8_t *passed_at(struct blockset_bucket *b)
 
 void blockset_start(void)
 {
-    blockset.bucket = sys_map(BUCKETS * sizeof *blockset.bucket);
+    blockset.bucket = sys_map(BLOCKSET_BUCKETS * sizeof *blockset.bucket);
     blockset.full = !blockset.bucket;
 }
 

@@ -5,14 +5,17 @@
  *
  * A hash table of buckets, one cache line each: seven addresses, and a word with a mark of each (eight bits of its hash).
  * For most frees the word alone says that the address is not there; it changes only when a recorded block comes or goes.
- * An address whose bucket is full goes to one behind it, and every bucket that it passes counts it.
+ * There is a small table, which stays in the cache, and a large one for what finds no room in its bucket of the small one,
+ * or in the buckets before it; every bucket that an address passes counts it.
  */
 #ifndef PRELOAD_BLOCKSET_H
 #define PRELOAD_BLOCKSET_H
 
 #include "sys.h"
 
-#define BLOCKSET_BITS 16u /* of the number of buckets: 4 MiB, of which what is not used takes no memory */
+#define BLOCKSET_SMALL_BITS 12u /* of the number of buckets: 256 KiB */
+#define BLOCKSET_LARGE_BITS 16u /* 4 MiB, of which what is not used takes no memory */
+#define BLOCKSET_BUCKETS ((1u << BLOCKSET_SMALL_BITS) + (1u << BLOCKSET_LARGE_BITS))
 #define BLOCKSET_SLOTS 7u
 
 struct blockset_bucket {
@@ -21,13 +24,13 @@ struct blockset_bucket {
 };
 
 struct blockset {
-    struct blockset_bucket *bucket;
-    bool full; /* an address found no room: from then on every block may be a recorded one */
+    struct blockset_bucket *bucket; /* those of the small table, then those of the large one */
+    bool full;                      /* an address found no room: from then on every block may be a recorded one */
 };
 
 extern HIDDEN struct blockset blockset;
 
-/* Makes the table, once; where there is no memory for it, it is full from the start. */
+/* Makes the tables, once; where there is no memory for it, it is full from the start. */
 void blockset_start(void);
 
 /* Puts an address in, if it is not there. False: there is no room, and `full` is set. */
@@ -43,7 +46,7 @@ static inline uint64_t blockset_hash(const void *block)
 
 static inline uint8_t blockset_mark(uint64_t hash)
 {
-    uint8_t mark = (uint8_t)(hash >> (56 - BLOCKSET_BITS));
+    uint8_t mark = (uint8_t)(hash >> (56 - BLOCKSET_SMALL_BITS));
     return mark ? mark : 1;
 }
 
@@ -65,7 +68,7 @@ static inline bool blockset_has(const void *block)
     uint64_t hash = blockset_hash(block);
     if (unlikely(blockset.full))
         return true;
-    uint64_t marks = __atomic_load_n(&blockset.bucket[hash >> (64 - BLOCKSET_BITS)].marks, __ATOMIC_RELAXED);
+    uint64_t marks = __atomic_load_n(&blockset.bucket[hash >> (64 - BLOCKSET_SMALL_BITS)].marks, __ATOMIC_RELAXED);
     return unlikely(blockset_may_hold(marks, blockset_mark(hash))) && blockset_find(block);
 }
 

@@ -62,14 +62,20 @@ static inline bool blockset_may_hold(uint64_t marks, uint8_t mark)
 /* Whether the address is really there. */
 bool blockset_find(const void *block);
 
-/* Hot path: whether the free of this block is to be recorded. */
-static inline bool blockset_has(const void *block)
+/* Hot path: whether the address is not there, for all but a few of those that are not. */
+static inline bool blockset_lacks(const void *block)
 {
     uint64_t hash = blockset_hash(block);
     if (unlikely(blockset.full))
-        return true;
+        return false;
     uint64_t marks = __atomic_load_n(&blockset.bucket[hash >> (64 - BLOCKSET_SMALL_BITS)].marks, __ATOMIC_RELAXED);
-    return unlikely(blockset_may_hold(marks, blockset_mark(hash))) && blockset_find(block);
+    return likely(!blockset_may_hold(marks, blockset_mark(hash)));
+}
+
+/* Whether the free of this block is to be recorded. */
+static inline bool blockset_has(const void *block)
+{
+    return blockset.full || (!blockset_lacks(block) && blockset_find(block));
 }
 
 #endif

@@ -60,11 +60,11 @@ void event_end(struct thread_pass *pass, uint64_t now)
     thread_leave(pass);
 }
 
-/* Hot path: the same where nothing special is known of the thread, and its cursor has room for an alloc or a free. NULL:
- * event_begin has to find out. */
+/* Hot path: the same where every event is recorded, nothing special is known of the thread, and its cursor has room for
+ * an alloc or a free. NULL: event_begin has to find out. */
 static inline struct cursor *begin_quickly(struct thread *t, uintptr_t here)
 {
-    struct cursor *c = likely(*event_state == EVENT_AWAKE) ? thread_enter_quickly(t, here) : NULL;
+    struct cursor *c = thread_enter_quickly(t, here);
     if (likely(c && c->end - c->at >= (ptrdiff_t)RECORD_HOT_MAX))
         return c;
     if (c)
@@ -166,13 +166,13 @@ static __attribute__((noinline)) void alloc_elsewhere(enum record_call call, con
     end_quickly(&thread_self, r.time);
 }
 
-void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
+static __attribute__((noinline)) void alloc_quickly(enum record_call call, const void *block, size_t size,
+                                                    const void *caller)
 {
     struct thread *t = &thread_self;
     struct cursor *c = likely(block != NULL) ? begin_quickly(t, (uintptr_t)__builtin_frame_address(0)) : NULL;
     if (unlikely(!c)) {
-        if (!sampling_passes_over(block, size) && alloc_slowly(call, block, size, caller))
-            sampling_keep(block);
+        alloc_slowly(call, block, size, caller);
         return;
     }
     uint64_t now = tracefile_now(); /* first: the clock takes time, in which the processor gets on with the rest */
@@ -184,6 +184,23 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
     ring_commit(c,
                 record_put_alloc(&c->coder, c->at, &(struct record_alloc){ now, (uintptr_t)block, size, node, call }));
     end_quickly(t, now);
+}
+
+/* Where not every event is recorded, or none. */
+static __attribute__((noinline)) void alloc_if_chosen(enum record_call call, const void *block, size_t size,
+                                                      const void *caller)
+{
+    bool counted = *event_state == EVENT_SAMPLING;
+    if (!sampling_passes_over(block, size, counted) && alloc_slowly(call, block, size, caller))
+        sampling_keep(block);
+}
+
+void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
+{
+    if (likely(*event_state == EVENT_AWAKE))
+        alloc_quickly(call, block, size, caller);
+    else if (!sampling_is_done_with_alloc(block, size))
+        alloc_if_chosen(call, block, size, caller);
 }
 
 /* True if it was recorded. */
@@ -202,18 +219,31 @@ static __attribute__((noinline)) bool free_slowly(const void *block)
     return p != NULL;
 }
 
-void event_free(const void *block)
+static __attribute__((noinline)) void free_quickly(const void *block)
 {
     struct thread *t = &thread_self;
     struct cursor *c = begin_quickly(t, (uintptr_t)__builtin_frame_address(0));
     if (unlikely(!c)) {
-        if (!sampling_ignores(block) && free_slowly(block))
-            sampling_release(block);
+        free_slowly(block);
         return;
     }
     struct record_free r = { tracefile_now(), (uintptr_t)block };
     ring_commit(c, record_put_free(&c->coder, c->at, &r));
     end_quickly(t, r.time);
+}
+
+static __attribute__((noinline)) void free_if_kept(const void *block)
+{
+    if (!sampling_ignores(block) && free_slowly(block))
+        sampling_release(block);
+}
+
+void event_free(const void *block)
+{
+    if (likely(*event_state == EVENT_AWAKE))
+        free_quickly(block);
+    else if (!sampling_is_done_with_free(block))
+        free_if_kept(block);
 }
 
 static bool record_realloc(struct cursor *c, const struct record_realloc *r)
@@ -251,7 +281,7 @@ static bool realloc_recorded(const struct record_realloc *r, uint64_t before, bo
 void event_realloc(enum record_call call, struct event_before before, const void *old, const void *block, size_t size,
                    const void *caller)
 {
-    bool failed = !block && size > 0, chosen = failed || (block && !sampling_passes_over(block, size));
+    bool failed = !block && size > 0, chosen = failed || (block && !sampling_passes_over(block, size, false));
     struct record_realloc r = {
         .old = (uintptr_t)old, .address = chosen ? (uintptr_t)block : 0, .size = chosen ? size : 0, .call = call
     };

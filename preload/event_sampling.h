@@ -13,16 +13,35 @@
 /* Whether the process records a sample only; wakes the tap. */
 static inline bool sampling_on(void)
 {
-    return event_awake() && *event_state == EVENT_SAMPLING;
+    if (*event_state == EVENT_ASLEEP)
+        event_wake();
+    return *event_state == EVENT_SAMPLING;
+}
+
+/*
+ * Hot path: whether nothing is to be done for a new block, or for one that is about to be freed. If not, the rest has
+ * to find out; for an alloc, the block has been counted if the process samples and it is smaller than the mean.
+ */
+static inline bool sampling_is_done_with_alloc(const void *block, size_t size)
+{
+    return *event_state == EVENT_SAMPLING && block && size < poisson_mean && !poisson_count(size);
+}
+
+static inline bool sampling_is_done_with_free(const void *block)
+{
+    return *event_state == EVENT_SAMPLING && blockset_lacks(block);
 }
 
 /* The thread's countdown has run out, or it is new. True if the block of this size is chosen. */
 bool sampling_chooses(size_t size);
 
-/* Whether a new block is not recorded. To be asked once for each block: it counts. NULL: the call failed, which is. */
-static inline bool sampling_passes_over(const void *block, size_t size)
+/* Whether a new block is not recorded. To be asked once for each block, as it counts unless `counted`. NULL: the call
+ * failed, which is recorded. */
+static inline bool sampling_passes_over(const void *block, size_t size, bool counted)
 {
-    return sampling_on() && block && size < poisson_mean && !(poisson_count(size) && sampling_chooses(size));
+    if (!sampling_on() || !block || size >= poisson_mean)
+        return false;
+    return !((counted || poisson_count(size)) && sampling_chooses(size));
 }
 
 /* Whether the free of a block is not recorded. */

@@ -175,8 +175,8 @@ static void add_owner(struct builder *b, const struct heap *h, const struct owne
 }
 
 /* What is resident of blocks that were not recorded has been given to their components by estimate: it is a part of
- * what was found beside the recorded ones. */
-static void take_from_rest(struct builder *b, const struct owners *owners)
+ * what was found beside the recorded ones; or, where it lay alone in its mapping, of the `nobody` bytes without an owner. */
+static void take_from_rest(struct builder *b, const struct owners *owners, uint64_t nobody)
 {
     struct summary_component *c = NULL;
     uint64_t rest = 0;
@@ -185,11 +185,12 @@ static void take_from_rest(struct builder *b, const struct owners *owners)
             c = find_component(b, &owners->owner[i]);
             rest += owners->owner[i].resident;
         }
-    if (!c)
-        return;
-    uint64_t taken = b->unrecorded < rest ? b->unrecorded : rest;
-    c->resident -= taken;
-    c->evidence[EVIDENCE_SYSTEM] -= taken;
+    uint64_t taken = b->unrecorded < rest ? b->unrecorded : rest, more = b->unrecorded - taken;
+    if (c) {
+        c->resident -= taken;
+        c->evidence[EVIDENCE_SYSTEM] -= taken;
+    }
+    b->s->unexplained -= more < nobody ? more : nobody;
 }
 
 static struct summary_group *find_module(struct summary *s, const char *name)
@@ -277,7 +278,7 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
     b->unrecorded = 0;
     for (uint32_t i = 0; i < p->owners.count; i++)
         add_owner(b, h, &p->owners.owner[i]);
-    take_from_rest(b, &p->owners);
+    take_from_rest(b, &p->owners, s->unexplained - nobody);
     if (pages) {
         add_pages(s, p, pages, s->unexplained - nobody);
         p->pages_late_ns = (int64_t)(pages->mono_ns - trace_mono_ns(b->trace, heap_time(h)));

@@ -139,7 +139,7 @@ build/tests/unit/$(basename $(notdir $(1))): $(1) $(2)
 	@mkdir -p build/tests/unit build/tests/deps
 	$$(Q)$$(CC) $$(TEST_FLAGS) -MF build/tests/deps/$$(@F).d -DHOOKS_DEF='"hooks.def"' $$< $(2) -lcmocka $(3) -o $$@
 endef
-$(foreach test,$(UNIT_TAP),$(eval $(call unit_program,$(test),$(TAP_FLOORS),-ldw -lelf -pthread)))
+$(foreach test,$(UNIT_TAP),$(eval $(call unit_program,$(test),$(TAP_FLOORS),-ldw -lelf -lm -pthread)))
 $(foreach test,$(UNIT_ANALYZER),$(eval $(call unit_program,$(test),$(ANALYZER_ROOMS),$(ANALYZER_LIBS))))
 
 build/tests/programs/%.so: tests/programs/%.so.c

@@ -12,7 +12,7 @@ static const struct verb {
     int (*run)(int argc, char **argv);
     const char *usage, *help;
 } verbs[] = {
-    { "run", command_run, "run [-o SESSION] [-f] [--allocator NAME] [--limit SIZE] -- CMD",
+    { "run", command_run, "run [-o SESSION] [-f] [--allocator NAME] [--limit SIZE] [--sample SIZE] -- CMD",
       "run a program under the tap" },
     { "report", command_report, "report SESSION [--at MARK|peak|end] [--by component|site|module|thread] [--json]",
       "where the memory is" },

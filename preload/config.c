@@ -1,6 +1,8 @@
 /* config.c: see config.h. */
 #include "config.h"
 
+#include <memtap/trace.h>
+
 #include "sys.h"
 
 static struct config config;
@@ -26,7 +28,8 @@ static void read_flag(const char *name, const char *value, bool *flag)
         warn(name, value, ": neither 0 nor 1; ignored");
 }
 
-static void read_size(const char *name, const char *value, uint64_t *size)
+/* `most`: greater ones are none. */
+static void read_size(const char *name, const char *value, uint64_t most, uint64_t *size)
 {
     static const char units[] = "KMGT";
     const char *end;
@@ -35,7 +38,7 @@ static void read_size(const char *name, const char *value, uint64_t *size)
     for (unsigned i = 0; units[i] && *end; i++)
         if ((*end & ~0x20) == units[i])
             shift = 10 * (i + 1);
-    if (end == value || (*end && (!shift || end[1])) || n > UINT64_MAX >> shift || n == UINT64_MAX)
+    if (end == value || (*end && (!shift || end[1])) || n > most >> shift)
         warn(name, value, ": not a size such as 512M; ignored");
     else
         *size = n << shift;
@@ -46,7 +49,9 @@ static void read_variable(const char *name, const char *value)
     if (sys_equal(name, "MEMTAP_OUTPUT"))
         config.output = *value ? value : NULL;
     else if (sys_equal(name, "MEMTAP_LIMIT"))
-        read_size(name, value, &config.limit);
+        read_size(name, value, UINT64_MAX - 1, &config.limit);
+    else if (sys_equal(name, "MEMTAP_SAMPLE"))
+        read_size(name, value, TRACE_SAMPLE_MOST, &config.sample);
     else if (sys_equal(name, "MEMTAP_FOLLOW"))
         read_flag(name, value, &config.follow);
     else if (sys_equal(name, "MEMTAP_DISABLE"))

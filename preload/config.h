@@ -3,6 +3,8 @@
  *
  *   MEMTAP_OUTPUT   the session directory; %p pid, %n program name, %t time, %h host; default ./memtap-%n-%p.mtap
  *   MEMTAP_LIMIT    most bytes of one trace, with K, M, G or T for powers of 1,024; default 4G
+ *   MEMTAP_SAMPLE   of blocks smaller than this size a sample is recorded, one in so many bytes on average; default 0:
+ *                   every event is
  *   MEMTAP_FOLLOW   0: children of the first program are not recorded; default 1
  *   MEMTAP_DISABLE  1: nothing is recorded; default 0
  *   MEMTAP_UNWINDER libunwind: stacks by the reference unwinder, to compare with; default table
@@ -20,6 +22,7 @@ struct config {
     const char *output; /* NULL: not set */
     const char *temporary;
     uint64_t limit;
+    uint64_t sample; /* up to TRACE_SAMPLE_MOST */
     bool follow;
     bool disabled;
     bool libunwind;

@@ -1,12 +1,10 @@
 /* door.c: see door.h. */
 #include "door.h"
 
-#include "event.h"
-
 const struct door memtap_door = {
     .version = DOOR_VERSION,
-    .stamp = event_stamp,
     .alloc = event_alloc,
     .free = event_free,
+    .realloc_begin = event_realloc_begin,
     .realloc = event_realloc,
 };

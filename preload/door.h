@@ -6,18 +6,18 @@
 #ifndef PRELOAD_DOOR_H
 #define PRELOAD_DOOR_H
 
-#include <memtap/record.h>
+#include "event.h"
 
-#define DOOR_VERSION 2u
+#define DOOR_VERSION 3u
 #define DOOR_SYMBOL "memtap_door"
 
 /* The functions of event.h by the same names; see there. */
 struct door {
     uint32_t version;
-    uint64_t (*stamp)(void);
     void (*alloc)(enum record_call call, const void *block, size_t size, const void *caller);
     void (*free)(const void *block);
-    void (*realloc)(enum record_call call, uint64_t before, const void *old, const void *block, size_t size,
+    struct event_before (*realloc_begin)(const void *old);
+    void (*realloc)(enum record_call call, struct event_before before, const void *old, const void *block, size_t size,
                     const void *caller);
 };
 

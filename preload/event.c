@@ -6,6 +6,7 @@
 
 #include "components.h"
 #include "event_inside.h"
+#include "event_sampling.h"
 #include "event_start.h"
 #include "modules.h"
 #include "sample.h"
@@ -60,11 +61,11 @@ void event_end(struct thread_pass *pass, uint64_t now)
     thread_leave(pass);
 }
 
-/* Hot path: the same where nothing special is known of the thread, and its cursor has room for an alloc or a free. NULL:
- * event_begin has to find out. */
+/* Hot path: the same where every event is recorded, nothing special is known of the thread, and its cursor has room for
+ * an alloc or a free. NULL: event_begin has to find out. */
 static inline struct cursor *begin_quickly(struct thread *t, uintptr_t here)
 {
-    struct cursor *c = likely(*event_state == EVENT_AWAKE) ? thread_enter_quickly(t, here) : NULL;
+    struct cursor *c = thread_enter_quickly(t, here);
     if (likely(c && c->end - c->at >= (ptrdiff_t)RECORD_HOT_MAX))
         return c;
     if (c)
@@ -136,28 +137,30 @@ static void record_failure(const struct thread_pass *pass, enum record_call call
     ring_put(pass->cursor, RECORD_ALLOC_FAILED, &r, NULL, 0, NULL, 0);
 }
 
-static void record_alloc(struct cursor *c, const struct record_alloc *r)
+static bool record_alloc(struct cursor *c, const struct record_alloc *r)
 {
     uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
     if (p)
         ring_commit(c, record_put_alloc(&c->coder, p, r));
     else
         ring_lose(c);
+    return p != NULL;
 }
 
-static __attribute__((noinline)) void alloc_slowly(enum record_call call, const void *block, size_t size,
+/* True if a block was recorded. */
+static __attribute__((noinline)) bool alloc_slowly(enum record_call call, const void *block, size_t size,
                                                    const void *caller)
 {
     struct thread_pass pass;
     if (lose_quickly(&thread_self) || !event_begin(&pass))
-        return;
+        return false;
     uint32_t node = stack_of(&pass, caller);
     struct record_alloc r = { stamp_now(), (uintptr_t)block, size, node, call };
-    if (block)
-        record_alloc(pass.cursor, &r);
-    else
+    bool recorded = block && record_alloc(pass.cursor, &r);
+    if (!block)
         record_failure(&pass, call, size, node);
     event_end(&pass, r.time);
+    return recorded;
 }
 
 /* Where begin_quickly has succeeded, but the stack is another one than the last time, or tagged. */
@@ -171,7 +174,8 @@ static __attribute__((noinline)) void alloc_elsewhere(enum record_call call, con
     end_quickly(&thread_self, now);
 }
 
-void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
+static __attribute__((noinline)) void alloc_quickly(enum record_call call, const void *block, size_t size,
+                                                    const void *caller)
 {
     struct thread *t = &thread_self;
     struct cursor *c = likely(block != NULL) ? begin_quickly(t, (uintptr_t)__builtin_frame_address(0)) : NULL;
@@ -190,11 +194,29 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
     end_quickly(t, now);
 }
 
-static __attribute__((noinline)) void free_slowly(const void *block)
+/* Where not every event is recorded, or none. */
+static __attribute__((noinline)) void alloc_if_chosen(enum record_call call, const void *block, size_t size,
+                                                      const void *caller)
+{
+    bool counted = *event_state == EVENT_SAMPLING;
+    if (!sampling_passes_over(block, size, counted) && alloc_slowly(call, block, size, caller))
+        sampling_keep(block);
+}
+
+void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
+{
+    if (likely(*event_state == EVENT_AWAKE))
+        alloc_quickly(call, block, size, caller);
+    else if (!sampling_is_done_with_alloc(block, size))
+        alloc_if_chosen(call, block, size, caller);
+}
+
+/* True if it was recorded. */
+static __attribute__((noinline)) bool free_slowly(const void *block)
 {
     struct thread_pass pass;
     if (lose_quickly(&thread_self) || !event_begin(&pass))
-        return;
+        return false;
     uint8_t *p = ring_reserve(pass.cursor, RECORD_HOT_MAX);
     struct record_free r = { stamp_now(), (uintptr_t)block };
     if (p)
@@ -202,9 +224,10 @@ static __attribute__((noinline)) void free_slowly(const void *block)
     else
         ring_lose(pass.cursor);
     event_end(&pass, r.time);
+    return p != NULL;
 }
 
-void event_free(const void *block)
+static __attribute__((noinline)) void free_quickly(const void *block)
 {
     struct thread *t = &thread_self;
     struct cursor *c = begin_quickly(t, (uintptr_t)__builtin_frame_address(0));
@@ -217,51 +240,86 @@ void event_free(const void *block)
     end_quickly(t, r.time);
 }
 
-static void record_realloc(struct cursor *c, const struct record_realloc *r)
+static __attribute__((noinline)) void free_if_kept(const void *block)
+{
+    if (!sampling_ignores(block) && free_slowly(block))
+        sampling_release(block);
+}
+
+void event_free(const void *block)
+{
+    if (likely(*event_state == EVENT_AWAKE))
+        free_quickly(block);
+    else if (!sampling_is_done_with_free(block))
+        free_if_kept(block);
+}
+
+static bool record_realloc(struct cursor *c, const struct record_realloc *r)
 {
     uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
     if (p)
         ring_commit(c, record_put_realloc(&c->coder, p, r));
     else
         ring_lose(c);
+    return p != NULL;
 }
 
-static __attribute__((noinline)) void realloc_slowly(const struct record_realloc *known, const void *caller)
+struct event_before event_realloc_begin(const void *old)
 {
-    struct record_realloc r = *known;
+    bool recorded = !old || sampling_release(old);
+    return (struct event_before){ recorded ? event_stamp() : 0, recorded };
+}
+
+/* Of a block that is recorded, to one that may not be; false: its end could not be recorded. */
+static bool realloc_recorded(const struct record_realloc *r, uint64_t before, bool failed, const void *caller)
+{
     struct thread_pass pass;
     if (!event_begin(&pass))
-        return;
-    bool failed = !r.address && r.size > 0;
-    r.node = r.address || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
-    r.time = stamp_now();
-    r.took = r.time - r.took;
+        return false;
+    struct record_realloc complete = *r;
+    complete.node = r->address || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
+    complete.time = stamp_now();
+    complete.took = complete.time - before;
+    bool recorded = !failed && record_realloc(pass.cursor, &complete);
     if (failed)
-        record_failure(&pass, (enum record_call)r.call, r.size, (uint32_t)r.node);
-    else
-        record_realloc(pass.cursor, &r);
-    event_end(&pass, r.time);
+        record_failure(&pass, (enum record_call)r->call, r->size, (uint32_t)complete.node);
+    event_end(&pass, complete.time);
+    return recorded;
 }
 
-void event_realloc(enum record_call call, uint64_t before, const void *old, const void *block, size_t size,
-                   const void *caller)
+/* The same where every event is recorded, and begin_quickly succeeds; else false. */
+static bool realloc_quickly(const struct record_realloc *r, uint64_t before, const void *caller)
 {
     struct thread *t = &thread_self;
+    struct cursor *c = begin_quickly(t, (uintptr_t)__builtin_frame_address(0));
+    if (unlikely(!c))
+        return false;
+    struct record_realloc complete = *r;
+    complete.time = stamp_quickly(t, c);
+    complete.took = complete.time - before;
+    complete.node = unwind_same_stack(c, caller);
+    if (unlikely(!complete.node || t->tags))
+        complete.node = stack_of(&(struct thread_pass){ .thread = t, .cursor = c }, caller);
+    record_realloc(c, &complete);
+    end_quickly(t, complete.time);
+    return true;
+}
+
+void event_realloc(enum record_call call, struct event_before before, const void *old, const void *block, size_t size,
+                   const void *caller)
+{
+    bool failed = !block && size > 0, chosen = failed || (block && !sampling_passes_over(block, size, false));
     struct record_realloc r = {
-        .took = before, .old = (uintptr_t)old, .address = (uintptr_t)block, .size = size, .call = call
+        .old = (uintptr_t)old, .address = chosen ? (uintptr_t)block : 0, .size = chosen ? size : 0, .call = call
     };
-    struct cursor *c = likely(block != NULL) ? begin_quickly(t, (uintptr_t)__builtin_frame_address(0)) : NULL;
-    if (unlikely(!c)) {
-        realloc_slowly(&r, caller);
+    if (likely(*event_state == EVENT_AWAKE && block) && realloc_quickly(&r, before.time, caller))
         return;
-    }
-    r.time = stamp_quickly(t, c);
-    r.took = r.time - before;
-    r.node = unwind_same_stack(c, caller);
-    if (unlikely(!r.node || t->tags))
-        r.node = stack_of(&(struct thread_pass){ .thread = t, .cursor = c }, caller);
-    record_realloc(c, &r);
-    end_quickly(t, r.time);
+    bool recorded = before.recorded ? realloc_recorded(&r, before.time, failed, caller)
+                                    : chosen && alloc_slowly(call, block, size, caller);
+    if (before.recorded && !recorded)
+        sampling_keep(old); /* it lives on, or nothing says that it does not */
+    if (recorded && chosen)
+        sampling_keep(block);
 }
 
 void event_trim(uint64_t before, size_t pad, int released)
@@ -374,7 +432,7 @@ void event_exit(int status)
     struct trace_header *h = tracefile_header;
     struct thread_pass pass;
     bool sandboxed = tracefile_hindrance() == TRACE_LOSS_SANDBOX; /* then no system call is safe */
-    if (*event_state != EVENT_AWAKE || (!sandboxed && (uint32_t)sys_pid() != h->identity.pid))
+    if (!(*event_state & EVENT_AWAKE) || (!sandboxed && (uint32_t)sys_pid() != h->identity.pid))
         return; /* asleep: a forked child that recorded nothing; another pid: between vfork and exec */
     h->status.end_status = status;
     __atomic_store_n(&h->status.end, TRACE_END_EXIT, __ATOMIC_RELEASE);

@@ -3,7 +3,7 @@
  * re-entrance, stamps, unwinds, encodes and commits, and it decides order and losses. errno is left alone.
  *
  * Order: a free is recorded, and so stamped, before the real call; an alloc after it. Calls that may do both are
- * recorded after the real call with both stamps: `before` is event_stamp() taken before it. So replay never sees an
+ * recorded after the real call with both stamps: `before` is taken before it. So replay never sees an
  * address given out again before it was free, and a call that failed leaves no record but a failed allocation's.
  *
  * `caller` is what the hook says of its caller: ARCH_CALLER, in the hook itself.
@@ -24,8 +24,15 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
 /* Before the real free; block is not NULL. */
 void event_free(const void *block);
 
+/* Before the real realloc; old may be NULL. event_realloc must follow, or event_alloc where old is NULL. */
+struct event_before {
+    uint64_t time;
+    bool recorded; /* old is in the trace: with sampling it need not be */
+};
+struct event_before event_realloc_begin(const void *old);
+
 /* old is not NULL. block NULL and size 0: old was freed; block NULL otherwise: failed, old still lives. */
-void event_realloc(enum record_call call, uint64_t before, const void *old, const void *block, size_t size,
+void event_realloc(enum record_call call, struct event_before before, const void *old, const void *block, size_t size,
                    const void *caller);
 
 /* A new mapping, or a commit inside an old one (MAP_FIXED). fd < 0: no file. */

@@ -4,6 +4,7 @@
 #include "coarse.h"
 #include "components.h"
 #include "config.h"
+#include "event_sampling.h"
 #include "modules.h"
 #include "real.h"
 #include "sample.h"
@@ -43,6 +44,7 @@ static int create_trace(bool forked)
         .argv = image.argv,
         .settings = image.settings,
         .limit = image.config->limit,
+        .sample_bytes = image.config->sample,
         .warnings = image.config->warnings,
         .forked = forked,
         .fork_before = forked ? thread_self.fork_before : 0,
@@ -67,6 +69,7 @@ static bool start_in_child(void)
     image.off = !image.config->follow || create_trace(true) < 0;
     if (image.no_unwinder)
         tracefile_shortfall(TRACE_SHORT_NO_UNWINDER);
+    sampling_forked();
     return !image.off;
 }
 
@@ -120,6 +123,7 @@ static bool start_in_image(void)
         event_state = wiped;
     if (image.off)
         return false;
+    sampling_start(image.config->sample);
     sys_single_threaded = real_next("__libc_single_threaded");
     modules_start(forget_code);
     image.no_unwinder = !unwind_use(&unwind_table);
@@ -158,7 +162,7 @@ bool event_wake(void)
     image.starting = true;
     bool awake = image.started ? start_in_child() : start_in_image();
     image.started = true;
-    set_state(awake ? EVENT_AWAKE : EVENT_OFF);
+    set_state(!awake ? EVENT_OFF : image.config->sample ? EVENT_SAMPLING : EVENT_AWAKE);
     image.starting = false;
     return awake;
 }

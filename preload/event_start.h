@@ -7,7 +7,8 @@
 
 #include "sys.h"
 
-enum { EVENT_ASLEEP = 0, EVENT_AWAKE = 1, EVENT_OFF = 2 };
+/* AWAKE: every event is recorded; SAMPLING, which is AWAKE and more: of the heap's, a sample. */
+enum { EVENT_ASLEEP = 0, EVENT_AWAKE = 1, EVENT_OFF = 2, EVENT_SAMPLING = EVENT_AWAKE | 4 };
 
 /* One of the above. It lies in memory that a forked child finds zeroed: such a child is asleep. */
 extern HIDDEN const volatile uint32_t *event_state;
@@ -21,7 +22,7 @@ void event_sleep(void);
 /* Hot path: whether to record. */
 static inline bool event_awake(void)
 {
-    return likely(*event_state == EVENT_AWAKE) || event_wake();
+    return likely(*event_state & EVENT_AWAKE) || event_wake();
 }
 
 #endif

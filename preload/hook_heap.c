@@ -23,7 +23,7 @@ void *hook_calloc(size_t count, size_t size)
 
 void *hook_realloc(void *old, size_t size)
 {
-    uint64_t before = event_stamp();
+    struct event_before before = event_realloc_begin(old);
     void *block = real()->realloc(old, size);
     if (old)
         event_realloc(RECORD_CALL_REALLOC, before, old, block, size, CALLER);
@@ -40,7 +40,7 @@ void *hook_reallocarray(void *old, size_t count, size_t size)
         event_alloc(RECORD_CALL_REALLOCARRAY, NULL, SIZE_MAX, CALLER);
         return NULL;
     }
-    uint64_t before = event_stamp();
+    struct event_before before = event_realloc_begin(old);
     void *block = real()->realloc(old, total);
     if (old)
         event_realloc(RECORD_CALL_REALLOCARRAY, before, old, block, total, CALLER);

@@ -30,20 +30,22 @@ void *hook_mallocx(size_t size, int flags)
 
 void *hook_rallocx(void *old, size_t size, int flags)
 {
-    uint64_t before = door() ? door()->stamp() : 0;
+    struct event_before before = { 0, false };
+    if (door())
+        before = door()->realloc_begin(old);
     void *block = real()->rallocx(old, size, flags);
     if (door())
         door()->realloc(RECORD_CALL_RALLOCX, before, old, block, size, CALLER);
     return block;
 }
 
-/* Resizes in place or not at all; the result is the size that the block has now. */
+/* Resizes in place or not at all; the result is the size that the block has now. The address stays the caller's, so
+ * both stamps may come after the call. */
 size_t hook_xallocx(void *block, size_t size, size_t extra, int flags)
 {
-    uint64_t before = door() ? door()->stamp() : 0;
     size_t now = real()->xallocx(block, size, extra, flags);
     if (door() && now >= size)
-        door()->realloc(RECORD_CALL_XALLOCX, before, block, block, size, CALLER);
+        door()->realloc(RECORD_CALL_XALLOCX, door()->realloc_begin(block), block, block, size, CALLER);
     return now;
 }
 

@@ -8,7 +8,7 @@
 
 #define DEEPEST 8u /* signal handlers nested in the tap */
 
-__thread struct thread thread_self __attribute__((tls_model("initial-exec")));
+__thread struct thread thread_self __attribute__((tls_model("initial-exec"), aligned(64)));
 
 uint32_t thread_generation = 1;
 

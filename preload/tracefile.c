@@ -241,6 +241,7 @@ static void write_identity(struct trace_header *h, const struct tracefile_start 
         .tap_start = start->tap_start,
         .tap_end = start->tap_end,
         .limit = start->limit,
+        .sample_bytes = start->sample_bytes,
     };
     struct text t = TEXT_ON(h->identity.version);
     text_add(&t, MEMTAP_VERSION);

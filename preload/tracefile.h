@@ -19,8 +19,9 @@ struct tracefile_start {
     const char *program;
     int argc;
     char **argv;
-    const char *settings; /* TRACE_SETTINGS_SIZE bytes, see settings.h */
-    uint64_t limit;       /* most bytes of the file */
+    const char *settings;  /* TRACE_SETTINGS_SIZE bytes, see settings.h */
+    uint64_t limit;        /* most bytes of the file */
+    uint64_t sample_bytes; /* see trace.h */
     const char *warnings;
     uintptr_t tap_start, tap_end;
     bool forked;

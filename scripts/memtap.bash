@@ -14,7 +14,7 @@ _memtap() {
     esac
     local options=''
     case $verb in
-    run) options='--output --force --quiet --allocator --limit --no-follow --' ;;
+    run) options='--output --force --quiet --allocator --limit --sample --no-follow --' ;;
     report) options='--at --by --top --pid --json --why --rules --quiet --verbose' ;;
     leaks) options='--json --top --rules --quiet' ;;
     model) options='--mmproj --ctx --parallel --kv-type --batch --session --at --json' ;;

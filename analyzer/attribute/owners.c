@@ -1,4 +1,5 @@
 /* owners.c: blocks and mappings, split by what lies in them. See owners.h. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +20,14 @@ struct owner *owners_add(struct finder *f, uint64_t start, uint64_t end)
                              .tensor = "",
                              .type = "",
                              .buffer = "",
-                             .site = HEAP_NO_SITE };
+                             .site = HEAP_NO_SITE,
+                             .weight = 1 };
     return owner;
+}
+
+uint64_t owner_weigh(const struct owner *o, uint64_t bytes)
+{
+    return o->weight > 1 ? (uint64_t)llround((double)bytes * o->weight) : bytes;
 }
 
 /* --- places: what the program asked for -------------------------------------------------------------------------- */
@@ -30,9 +37,11 @@ struct place {
     uint32_t site, tag;
     uint32_t mapping; /* number in the heap, or HEAP_NO_SITE for a block */
     bool reserved;    /* address space only; mprotect may have made memory of it */
+    double weight;    /* as in struct owner */
 };
 
 struct places {
+    uint64_t sample_mean;
     struct place *place;
     uint32_t count, room;
 };
@@ -43,9 +52,11 @@ static void add_place(struct places *p, const struct place *place)
     p->place[p->count++] = *place;
 }
 
-static void add_block(void *places, uint64_t address, const struct heap_block *b)
+static void add_block(void *context, uint64_t address, const struct heap_block *b)
 {
-    add_place(places, &(struct place){ address, address + b->size, b->time, b->site, b->tag, HEAP_NO_SITE, false });
+    struct places *p = context;
+    double weight = heap_weigh(p->sample_mean, b->size).blocks;
+    add_place(p, &(struct place){ address, address + b->size, b->time, b->site, b->tag, HEAP_NO_SITE, false, weight });
 }
 
 /* A mapping goes before the blocks that lie in it. */
@@ -59,11 +70,11 @@ static int by_start(const void *a, const void *b)
 
 static struct places collect_places(const struct heap *h)
 {
-    struct places p = { .count = 0 };
+    struct places p = { .sample_mean = heap_sample_mean(h) };
     heap_each_block(h, add_block, &p);
     for (uint32_t i = 0; i < heap_mapping_count(h); i++) {
         const struct heap_mapping *m = heap_mapping(h, i);
-        add_place(&p, &(struct place){ m->start, m->end, m->time, m->site, m->tag, i, m->prot == 0 });
+        add_place(&p, &(struct place){ m->start, m->end, m->time, m->site, m->tag, i, m->prot == 0, 1 });
     }
     array_sort(p.place, p.count, sizeof *p.place, by_start);
     return p;
@@ -82,6 +93,7 @@ static struct owner *own_by_site(struct finder *f, const struct place *p, uint64
     o->time = p->time;
     o->site = p->site;
     o->allocated = !p->reserved;
+    o->weight = p->weight;
     return o;
 }
 
@@ -162,7 +174,9 @@ static void own_range(struct finder *f, const struct place *p, uint64_t start, u
             own_plain(f, p, start, end);
             return;
         }
-        struct owner o = { .time = p->time, .site = p->site, .file = "", .allocated = !p->reserved };
+        struct owner o = {
+            .time = p->time, .site = p->site, .file = "", .allocated = !p->reserved, .weight = p->weight
+        };
         if (!tensors_own(f, i, source_of(f, p, c->start), &o))
             continue;
         if (c->start > start)

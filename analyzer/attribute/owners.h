@@ -10,8 +10,9 @@
 #include "heap/heap.h"
 #include "residency/residency.h"
 
-#define OWNER_NOBODY "unexplained" /* component of what is resident, and nothing says why */
-#define OWNER_MEMTAP "memtap"      /* the tap's own */
+#define OWNER_NOBODY "unexplained"  /* component of what is resident, and nothing says why */
+#define OWNER_MEMTAP "memtap"       /* the tap's own */
+#define OWNER_REST "allocator/rest" /* of a sample: beside the recorded blocks, blocks that are not and what is free */
 
 /* A range of memory with one owner. */
 struct owner {
@@ -28,7 +29,11 @@ struct owner {
     const char *tensor, *type; /* name and type of the tensor that lies there; "" if none is known */
     const char *buffer;        /* type of the engine's buffer ("CPU_REPACK"); "" if none is known */
     uint64_t resident, swapped;
+    double weight; /* of a sample: how many bytes each of these stands for (heap_weigh); else 1 */
 };
+
+/* Bytes of an owner's, with all that they stand for. */
+uint64_t owner_weigh(const struct owner *o, uint64_t bytes);
 
 struct owners {
     struct owner *owner; /* by address, without overlaps */

@@ -39,9 +39,14 @@ static void add_remains(struct finder *f, uint64_t start, uint64_t end, const ch
     o->swapped = r.swapped;
 }
 
-/* Whole pages without a block could be given back; what shares its page with a block could not. */
+/* Whole pages without a block could be given back; what shares its page with a block could not. Of a sample nobody can
+ * tell: most blocks lie there, too. */
 static void add_of_allocator(struct finder *f, uint64_t start, uint64_t end, const struct residency_vma *vma)
 {
+    if (heap_sample_mean(f->heap)) {
+        add_remains(f, start, end, OWNER_REST, vma);
+        return;
+    }
     if (end - start <= CHUNK_METADATA) {
         add_remains(f, start, end, "allocator/metadata", vma);
         return;

@@ -58,7 +58,7 @@ static int judge(const struct command_input *in, const struct leaks_options *o)
         fine = growth_json(&g, &o->style, stdout);
     else
         growth_text(&g, &o->style, stdout);
-    int code = growth_found(&g) ? EXIT_FINDING : growth_judged(&g) ? EXIT_FINE : EXIT_DAMAGED;
+    int code = growth_found(&g) ? EXIT_FINDING : growth_judged(&g) && !growth_doubted(&g) ? EXIT_FINE : EXIT_DAMAGED;
     leaks_free_all(leaks, s->count);
     heap_free_all(heap, s->count);
     return command_finish(fine ? code : EXIT_TROUBLE);

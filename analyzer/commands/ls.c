@@ -25,7 +25,7 @@ static uint64_t lifetime_ns(const struct trace *t)
 
 static uint64_t count_events(const struct heap *h)
 {
-    return heap_totals(h)->alloc_count + heap_totals(h)->free_count;
+    return (uint64_t)(heap_totals(h)->alloc_count + heap_totals(h)->free_count);
 }
 
 static uint64_t count_snapshots(const struct session *s)
@@ -42,7 +42,7 @@ static uint64_t count_snapshots(const struct session *s)
 static void print_title(const struct session *s, struct heap **heap)
 {
     char duration[UNITS_TEXT], events[UNITS_TEXT], size[UNITS_TEXT];
-    uint64_t end = 0, total = 0, bytes = 0, lost = 0, snapshots = count_snapshots(s),
+    uint64_t end = 0, total = 0, bytes = 0, lost = 0, sampled = 0, snapshots = count_snapshots(s),
              first = trace_mono_ns(s->trace[0], 0);
     for (uint32_t i = 0; i < s->count; i++) {
         uint64_t ended = trace_mono_ns(s->trace[i], trace_end_time(s->trace[i])) - first;
@@ -50,10 +50,11 @@ static void print_title(const struct session *s, struct heap **heap)
         total += count_events(heap[i]);
         bytes += trace_health(s->trace[i])->bytes;
         lost += trace_has_lost(s->trace[i]);
+        sampled |= trace_info(s->trace[i])->sample_bytes;
     }
-    printf("%s · %u process%s, %s, %s heap events, %s of trace, ", symbols_base_name(s->path), s->count,
+    printf("%s · %u process%s, %s, %s heap events%s, %s of trace, ", symbols_base_name(s->path), s->count,
            s->count == 1 ? "" : "es", units_duration(duration, end), units_count(events, total),
-           units_bytes(size, bytes));
+           sampled ? " (an estimate: sampled)" : "", units_bytes(size, bytes));
     if (snapshots)
         printf("%" PRIu64 " snapshot%s of pages, ", snapshots, snapshots == 1 ? "" : "s");
     if (lost)

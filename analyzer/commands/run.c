@@ -39,13 +39,10 @@ struct watch {
 static int read_options(struct run_options *o, int argc, char **argv)
 {
     static const struct option options[] = {
-        { "output", required_argument, NULL, 'o' },
-        { "force", no_argument, NULL, 'f' },
-        { "allocator", required_argument, NULL, 'a' },
-        { "limit", required_argument, NULL, 'l' },
-        { "no-follow", no_argument, NULL, 'n' },
-        { "quiet", no_argument, NULL, 'q' },
-        { NULL, 0, NULL, 0 },
+        { "output", required_argument, NULL, 'o' },    { "force", no_argument, NULL, 'f' },
+        { "allocator", required_argument, NULL, 'a' }, { "limit", required_argument, NULL, 'l' },
+        { "sample", required_argument, NULL, 's' },    { "no-follow", no_argument, NULL, 'n' },
+        { "quiet", no_argument, NULL, 'q' },           { NULL, 0, NULL, 0 },
     };
     int answer;
     while ((answer = getopt_long(argc, argv, "+:o:fq", options, NULL)) != -1) {
@@ -62,6 +59,11 @@ static int read_options(struct run_options *o, int argc, char **argv)
         case 'l':
             if (!units_parse_size(optarg, &o->launch.limit))
                 return command_misused("run", "--limit wants a size such as 512M, not %s", optarg);
+            break;
+        case 's':
+            if (!units_parse_size(optarg, &o->launch.sample) || !o->launch.sample ||
+                o->launch.sample > TRACE_SAMPLE_MOST)
+                return command_misused("run", "--sample wants a size such as 512K, up to 4G, not %s", optarg);
             break;
         case 'n':
             o->launch.only_first = true;

@@ -26,7 +26,7 @@ static bool free_came_early(struct heap *h, uint64_t address, const struct heap_
         return false;
     struct heap_unknown *u = &h->unknown[kh_value(h->early, k)];
     kh_del(numbers, h->early, k);
-    if (b->time - u->time >= WINDOW || (!h->knows_all && u->tid == h->thread[b->thread].tid))
+    if (b->time - u->time >= WINDOW || h->frees_more || (!h->knows_all && u->tid == h->thread[b->thread].tid))
         return false;
     u->address = 0;
     return true;
@@ -43,58 +43,82 @@ static bool free_comes_late(struct heap *h, uint64_t address, uint64_t time)
     return near;
 }
 
-static void count_allocation(struct heap *h, uint64_t address, const struct heap_block *b)
+static void count_allocation(struct heap *h, uint64_t address, const struct heap_block *b, struct heap_weight w)
 {
     struct heap_site *s = &h->site[b->site];
     struct heap_thread *t = &h->thread[b->thread];
-    s->alloc_count++;
-    s->alloc_bytes += b->size;
-    t->alloc_count++;
-    t->alloc_bytes += b->size;
+    s->alloc_count += w.blocks;
+    s->alloc_bytes += w.bytes;
+    s->alloc_spread += w.spread;
+    t->alloc_count += w.blocks;
+    t->alloc_bytes += w.bytes;
     t->last_address = address;
     if (s->own)
         return;
-    h->totals.alloc_count++;
-    h->totals.alloc_bytes += b->size;
-    h->totals.histogram[b->size ? 64 - __builtin_clzll(b->size) : 0]++;
+    h->totals.alloc_count += w.blocks;
+    h->totals.alloc_bytes += w.bytes;
+    h->totals.alloc_spread += w.spread;
+    h->totals.histogram[b->size ? 64 - __builtin_clzll(b->size) : 0] += w.blocks;
 }
 
-static void count_live(struct heap *h, const struct heap_block *b)
+static void note_peak(struct heap *h)
 {
     struct heap_totals *t = &h->totals;
-    sites_add(h, b->site, b->size);
-    h->thread[b->thread].live_blocks++;
-    h->thread[b->thread].live_bytes += b->size;
-    if (h->site[b->site].own) {
-        t->own_bytes += b->size;
+    if (t->live_bytes <= t->peak_bytes)
         return;
-    }
-    t->live_blocks++;
-    t->live_bytes += b->size;
-    if (t->live_bytes > t->peak_bytes) {
-        t->peak_bytes = t->live_bytes;
-        t->peak_event = h->events;
-    }
+    t->peak_bytes = t->live_bytes;
+    t->peak_spread = t->live_spread;
+    t->peak_event = h->events;
 }
 
-static void count_free(struct heap *h, const struct heap_block *b)
+static void count_live(struct heap *h, const struct heap_block *b, struct heap_weight w)
 {
-    h->site[b->site].free_count++;
-    h->thread[b->thread].free_count++;
-    h->totals.free_count += !h->site[b->site].own;
-}
-
-static void count_dead(struct heap *h, const struct heap_block *b)
-{
-    sites_remove(h, b->site, b->size);
-    h->thread[b->thread].live_blocks--;
-    h->thread[b->thread].live_bytes -= b->size;
+    struct heap_totals *t = &h->totals;
+    struct heap_thread *thread = &h->thread[b->thread];
+    sites_add(h, b->site, w);
+    thread->live_blocks += w.blocks;
+    thread->live_bytes += w.bytes;
+    thread->live_spread += w.spread;
     if (h->site[b->site].own) {
-        h->totals.own_bytes -= b->size;
+        t->own_bytes += w.bytes;
         return;
     }
-    h->totals.live_blocks--;
-    h->totals.live_bytes -= b->size;
+    t->live_blocks += w.blocks;
+    t->live_bytes += w.bytes;
+    t->live_spread += w.spread;
+    note_peak(h);
+}
+
+static void count_free(struct heap *h, const struct heap_block *b, struct heap_weight w)
+{
+    h->site[b->site].free_count += w.blocks;
+    h->thread[b->thread].free_count += w.blocks;
+    h->totals.free_count += h->site[b->site].own ? 0 : w.blocks;
+}
+
+static void count_dead(struct heap *h, const struct heap_block *b, struct heap_weight w)
+{
+    struct heap_totals *t = &h->totals;
+    struct heap_thread *thread = &h->thread[b->thread];
+    sites_remove(h, b->site, w);
+    thread->live_blocks -= w.blocks;
+    thread->live_bytes -= w.bytes;
+    thread->live_spread -= w.spread;
+    if (h->site[b->site].own) {
+        t->own_bytes -= w.bytes;
+        return;
+    }
+    t->live_blocks -= w.blocks;
+    t->live_bytes -= w.bytes;
+    t->live_spread -= w.spread;
+}
+
+/* The block that was at the address is gone. */
+static void count_gone(struct heap *h, const struct heap_block *b)
+{
+    struct heap_weight w = heap_weigh(h->mean, b->size);
+    count_free(h, b, w);
+    count_dead(h, b, w);
 }
 
 /* --- tags: few blocks have one, so they stand aside -------------------------------------------------------------- */
@@ -128,17 +152,19 @@ static struct heap_block block_of(const struct table_block *b)
 
 void blocks_add(struct heap *h, uint64_t address, const struct heap_block *block)
 {
-    count_allocation(h, address, block);
+    struct heap_weight w = heap_weigh(h->mean, block->size);
+    count_allocation(h, address, block, w);
     if (kh_size(h->early) && free_came_early(h, address, block)) {
-        count_free(h, block); /* the block is dead already */
+        count_free(h, block, w); /* the block is dead already */
         h->totals.repaired++;
         return;
     }
+    if (h->mean)
+        contents_forget(h, address, address + block->size); /* of a block that was not recorded */
     struct table_block *b = table_put(&h->blocks, address);
     if (b->number) {
         const struct heap_block displaced = block_of(b); /* its free is still to come */
-        count_free(h, &displaced);
-        count_dead(h, &displaced);
+        count_gone(h, &displaced);
         forget_tag(h, address);
         put_number(h->displaced, address, block->time);
     }
@@ -146,7 +172,17 @@ void blocks_add(struct heap *h, uint64_t address, const struct heap_block *block
     b->time = block->time;
     b->number = block->site + 1;
     b->thread = block->thread;
-    count_live(h, block);
+    count_live(h, block, w);
+}
+
+/* Frees of unrecorded blocks of a sample are no news, but a forked child's may be of its parent's blocks. */
+static void note_unknown(struct heap *h, uint64_t address, uint64_t time, uint32_t tid)
+{
+    if (h->frees_more && !trace_info(h->trace)->forked)
+        return;
+    put_number(h->early, address, h->unknowns);
+    array_room(h->unknown, h->unknowns, h->unknown_room);
+    h->unknown[h->unknowns++] = (struct heap_unknown){ address, time, tid, h };
 }
 
 void blocks_remove(struct heap *h, uint64_t address, uint64_t time, uint32_t tid)
@@ -157,20 +193,17 @@ void blocks_remove(struct heap *h, uint64_t address, uint64_t time, uint32_t tid
     }
     struct table_block *found = table_find(&h->blocks, address);
     if (!found) {
-        put_number(h->early, address, h->unknowns);
-        array_room(h->unknown, h->unknowns, h->unknown_room);
-        h->unknown[h->unknowns++] = (struct heap_unknown){ address, time, tid, h };
+        note_unknown(h, address, time, tid);
         return;
     }
     const struct heap_block b = block_of(found);
     table_remove(&h->blocks, found);
     forget_tag(h, address);
-    count_free(h, &b);
-    count_dead(h, &b);
+    count_gone(h, &b);
     contents_forget(h, address, address + b.size);
     uint32_t freeing = threads_find(h, tid); /* may move h->thread */
     struct heap_thread *t = &h->thread[freeing];
-    if (t->last_address == address && t == &h->thread[b.thread]) {
+    if (!h->mean && t->last_address == address && t == &h->thread[b.thread]) {
         h->site[b.site].temporary++;
         h->totals.temporary += !h->site[b.site].own;
         t->last_address = 0;

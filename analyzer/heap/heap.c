@@ -285,6 +285,8 @@ static struct heap *heap_new(struct trace *t, uint32_t number, const struct heap
     h->number = number;
     h->options = *options;
     h->knows_all = !trace_info(t)->forked && !trace_has_lost(t);
+    h->mean = trace_info(t)->sample_bytes;
+    h->frees_more = h->mean && (trace_info(t)->shortfall & TRACE_SHORT_SAMPLE_FULL);
     h->names = intern_new();
     h->tags = kh_init(numbers);
     h->early = kh_init(numbers);

@@ -12,16 +12,37 @@
 
 #define HEAP_NO_SITE UINT32_MAX
 
+/*
+ * What a recorded block stands for. Where only a sample was recorded (trace.h), a block of s bytes that was chosen with
+ * probability p stands for 1 / p blocks and s / p bytes; a sum of these over recorded blocks is an unbiased estimate of
+ * the sum over all, with the variance sum of s^2 (1 - p) / p^2 (D. Horvitz and D. Thompson, A generalization of sampling
+ * without replacement from a finite universe, 1952). Counts and bytes of blocks below are such sums; in a trace of every
+ * event they are exact.
+ */
+struct heap_weight {
+    double blocks;
+    uint64_t bytes;
+    double spread; /* variance of the bytes, in squares of the mean distance of samples */
+};
+
+/* Of normally distributed estimates, 95 % are at most that many standard errors (roots of the variance) off. */
+#define HEAP_SURE 1.96
+
+/* `mean`: of the trace, in bytes; 0: it holds every event. */
+struct heap_weight heap_weigh(uint64_t mean, uint64_t size);
+struct heap_weight heap_whole(uint64_t size); /* what was recorded for certain */
+
 /* A distinct stack and call that makes blocks or mappings. */
 struct heap_site {
     uint32_t node; /* of the trace */
     uint32_t call; /* enum record_call */
     bool mapping;  /* address space, not heap */
     bool own;      /* the tap's own memory: in no total */
-    uint64_t alloc_count, alloc_bytes, free_count;
-    uint64_t live_blocks, live_bytes;
-    uint64_t peak_bytes; /* greatest live_bytes */
-    uint64_t temporary;  /* blocks freed before their thread allocated again */
+    double alloc_count, free_count, live_blocks;
+    uint64_t alloc_bytes, live_bytes;
+    double alloc_spread, live_spread; /* of these bytes */
+    uint64_t peak_bytes;              /* greatest live_bytes */
+    uint64_t temporary;               /* blocks freed before their thread allocated again; not known of a sample */
     uint64_t failed;
 };
 
@@ -58,22 +79,27 @@ struct heap_buffer {
 
 struct heap_thread {
     uint32_t tid;
-    uint64_t alloc_count, alloc_bytes, free_count, live_blocks, live_bytes;
+    double alloc_count, free_count, live_blocks;
+    uint64_t alloc_bytes, live_bytes;
+    double live_spread;
     uint64_t last_address; /* of its latest allocation */
 };
 
 struct heap_totals {
-    uint64_t alloc_count, alloc_bytes, free_count; /* heap calls: malloc and its family */
-    uint64_t live_blocks, live_bytes;
-    uint64_t peak_bytes, peak_event; /* greatest live_bytes, and the number of the event that made it */
-    uint64_t temporary;
+    double alloc_count, free_count; /* heap calls: malloc and its family */
+    double live_blocks;
+    uint64_t alloc_bytes, live_bytes;
+    uint64_t peak_bytes, peak_event;               /* greatest live_bytes, and the number of the event that made it */
+    double alloc_spread, live_spread, peak_spread; /* of these bytes */
+    uint64_t temporary;                            /* not known of a sample */
     uint64_t failed_allocs;
     uint64_t mapped_bytes, mapped_peak, reserved_bytes;
-    uint64_t unmatched_frees;                   /* frees of blocks that nobody allocated */
-    uint64_t repaired;                          /* events of one address that came in the wrong order */
-    uint64_t inherited_blocks, inherited_bytes; /* forked child: still there of the parent's heap */
-    uint64_t own_bytes;                         /* what the loader allocated for the tap */
-    uint64_t histogram[65];                     /* allocations by size: [i] counts sizes of i bits */
+    uint64_t unmatched_frees; /* frees of blocks that nobody allocated */
+    uint64_t repaired;        /* events of one address that came in the wrong order */
+    double inherited_blocks;  /* forked child: still there of the parent's heap */
+    uint64_t inherited_bytes;
+    uint64_t own_bytes;   /* what the loader allocated for the tap */
+    double histogram[65]; /* allocations by size: [i] counts sizes of i bits */
 };
 
 /* When the engine did something first: trace clock, 0 if it did not. */
@@ -103,6 +129,7 @@ struct heap_moment {
     const char *mark; /* name of the mark; NULL: `request` ended, or it is neither */
     uint64_t request; /* its number from 1 on; 0: none */
     uint64_t live_bytes, mapped_bytes;
+    double live_spread;
     uint64_t *site; /* live bytes of the first `sites` sites */
     uint32_t sites;
 };
@@ -140,6 +167,9 @@ void heap_free_all(struct heap **heap, uint32_t count);
 bool heap_reached(const struct heap *h);
 uint64_t heap_time(const struct heap *h); /* of the last event applied */
 
+uint64_t heap_sample_mean(const struct heap *h);           /* bytes; 0: every event was recorded */
+double heap_variance(const struct heap *h, double spread); /* in square bytes */
+
 const struct heap_totals *heap_totals(const struct heap *h);
 uint32_t heap_site_count(const struct heap *h);
 const struct heap_site *heap_site(const struct heap *h, uint32_t i);
@@ -175,7 +205,7 @@ const struct heap_buffer *heap_buffer(const struct heap *h, uint32_t i);
 uint32_t heap_stack_count(const struct heap *h);
 uint64_t heap_stack(const struct heap *h, uint32_t i);
 
-/* Visits every live block of the heap, in no order. */
+/* Visits every live block of the heap that was recorded, in no order. */
 void heap_each_block(const struct heap *h, void (*visit)(void *context, uint64_t address, const struct heap_block *b),
                      void *context);
 

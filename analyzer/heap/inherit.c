@@ -27,6 +27,14 @@ void inherit_ask(struct heap *child, struct heap *parent)
             ask(parent, child, &child->unknown[i]);
 }
 
+static void answer(const struct heap *h, struct heap_watch *w, uint64_t size)
+{
+    struct heap_weight weight = heap_weigh(h->mean, size);
+    w->blocks = weight.blocks;
+    w->bytes = weight.bytes;
+    w->answered = true;
+}
+
 static void look_at(struct heap *h, struct heap_watch *w)
 {
     if (w->unknown.address == 0) {
@@ -38,9 +46,7 @@ static void look_at(struct heap *h, struct heap_watch *w)
     const struct table_block *b = table_find(&h->blocks, w->unknown.address);
     if (!b)
         return;
-    w->blocks = 1;
-    w->bytes = b->size;
-    w->answered = true;
+    answer(h, w, b->size);
 }
 
 /* While the child was being made, other threads of the parent went on: what they allocated then may be in the child. */
@@ -50,11 +56,8 @@ static void look_again(struct heap *h, const struct trace_event *e)
     bool makes = r->kind == RECORD_ALLOC || (r->kind == RECORD_REALLOC && e->part == TRACE_MAKES);
     uint64_t address = r->kind == RECORD_ALLOC ? r->alloc.address : r->realloc.address;
     for (uint32_t i = h->next_watch; makes && i-- > 0 && h->watch[i].to >= e->time;)
-        if (!h->watch[i].answered && h->watch[i].unknown.address == address) {
-            h->watch[i].answered = true;
-            h->watch[i].blocks = 1;
-            h->watch[i].bytes = r->kind == RECORD_ALLOC ? r->alloc.size : r->realloc.size;
-        }
+        if (!h->watch[i].answered && h->watch[i].unknown.address == address)
+            answer(h, &h->watch[i], r->kind == RECORD_ALLOC ? r->alloc.size : r->realloc.size);
 }
 
 static int by_from(const void *a, const void *b)
@@ -85,7 +88,7 @@ void inherit_settle(struct heap *parent)
         if (w->unknown.address == 0) {
             w->child->at_fork = (struct heap_given){ w->from, w->blocks, w->bytes };
         } else if (w->answered) {
-            by->totals.free_count++;
+            by->totals.free_count += w->blocks;
             array_room(by->gave, by->gaves, by->gave_room);
             by->gave[by->gaves++] = (struct heap_given){ w->unknown.time, w->blocks, w->bytes };
         } else {
@@ -101,7 +104,7 @@ void inherit_sum(struct heap *h)
     const struct heap *parent = h->parent;
     struct heap_given got = h->at_fork;
     for (uint32_t i = 0; !parent && i < h->unknowns; i++)
-        h->unknown[i].by->totals.unmatched_frees += h->unknown[i].address != 0;
+        h->unknown[i].by->totals.unmatched_frees += h->unknown[i].address != 0 && !h->unknown[i].by->frees_more;
     if (parent) {
         got.blocks += parent->inherited.blocks;
         got.bytes += parent->inherited.bytes;

@@ -25,7 +25,9 @@ struct heap_unknown {
 
 /* Of the blocks that a forked child shares with its parent: how many, at a time. */
 struct heap_given {
-    uint64_t time, blocks, bytes;
+    uint64_t time;
+    double blocks;
+    uint64_t bytes;
 };
 
 /* A piece of address space that the thread's mremap is moving. */
@@ -39,7 +41,8 @@ struct heap_watch {
     uint64_t from, to;           /* the fork happened between these times of the parent's clock */
     struct heap_unknown unknown; /* address 0: the totals are asked for */
     bool answered;
-    uint64_t blocks, bytes; /* the answer */
+    double blocks; /* the answer */
+    uint64_t bytes;
     struct heap *child;
 };
 
@@ -57,7 +60,9 @@ struct heap {
     struct heap_totals totals;
     uint64_t events, time, reserved;
     bool reached;
-    bool knows_all; /* all blocks that are freed were seen allocated */
+    bool knows_all;  /* all blocks that are freed were seen allocated */
+    uint64_t mean;   /* of the sample; 0: it is none */
+    bool frees_more; /* frees are recorded of blocks that were not */
 
     struct table blocks;
     khash_t(numbers) * tags;      /* of blocks that have one */
@@ -119,8 +124,8 @@ struct heap {
 
 /* sites.c */
 uint32_t sites_find(struct heap *h, uint64_t node, uint64_t call, bool mapping);
-void sites_add(struct heap *h, uint32_t site, uint64_t bytes);
-void sites_remove(struct heap *h, uint32_t site, uint64_t bytes);
+void sites_add(struct heap *h, uint32_t site, struct heap_weight w);
+void sites_remove(struct heap *h, uint32_t site, struct heap_weight w);
 uint32_t threads_find(struct heap *h, uint32_t tid);
 
 /* blocks.c */

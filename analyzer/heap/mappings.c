@@ -29,9 +29,9 @@ static void count(struct heap *h, const struct heap_mapping *m, uint64_t bytes, 
     if (!m->prot)
         return; /* a reservation holds no memory */
     if (made)
-        sites_add(h, m->site, bytes);
+        sites_add(h, m->site, heap_whole(bytes));
     else
-        sites_remove(h, m->site, bytes);
+        sites_remove(h, m->site, heap_whole(bytes));
 }
 
 static void insert_piece(struct heap *h, const struct heap_mapping *m)
@@ -152,6 +152,8 @@ bool mappings_tag(struct heap *h, uint64_t address, uint32_t tag)
     uint32_t i = heap_mapping_behind(h, address);
     if (i == h->mappings || h->mapping[i].start > address)
         return false;
+    if (h->mean && h->mapping[i].start != address)
+        return false; /* more likely a block in it that was not recorded */
     h->mapping[i].tag = tag;
     return true;
 }

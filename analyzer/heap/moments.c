@@ -14,6 +14,7 @@ static void keep_moment(struct heap *h, struct heap_moment m)
     for (uint32_t i = 0; i < h->sites; i++)
         m.site[i] = h->site[i].live_bytes;
     m.live_bytes = h->totals.live_bytes;
+    m.live_spread = h->totals.live_spread;
     m.mapped_bytes = h->totals.mapped_bytes;
     m.sites = h->sites;
     h->moment[h->moments++] = m;

@@ -44,20 +44,22 @@ uint32_t sites_find(struct heap *h, uint64_t node, uint64_t call, bool mapping)
     return h->sites - 1;
 }
 
-void sites_add(struct heap *h, uint32_t site, uint64_t bytes)
+void sites_add(struct heap *h, uint32_t site, struct heap_weight w)
 {
     struct heap_site *s = &h->site[site];
-    s->live_blocks++;
-    s->live_bytes += bytes;
+    s->live_blocks += w.blocks;
+    s->live_bytes += w.bytes;
+    s->live_spread += w.spread;
     if (s->live_bytes > s->peak_bytes)
         s->peak_bytes = s->live_bytes;
 }
 
-void sites_remove(struct heap *h, uint32_t site, uint64_t bytes)
+void sites_remove(struct heap *h, uint32_t site, struct heap_weight w)
 {
     struct heap_site *s = &h->site[site];
-    s->live_blocks--;
-    s->live_bytes -= bytes;
+    s->live_blocks -= w.blocks;
+    s->live_bytes -= w.bytes;
+    s->live_spread -= w.spread;
 }
 
 /* --- threads ----------------------------------------------------------------------------------------------------- */

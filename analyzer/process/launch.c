@@ -114,14 +114,21 @@ static void set_output(const char *session)
     free(escaped);
 }
 
+/* 0: as it is. */
+static void set_size(const char *name, uint64_t bytes)
+{
+    char text[32];
+    if (!bytes)
+        return;
+    snprintf(text, sizeof text, "%llu", (unsigned long long)bytes);
+    setenv(name, text, 1);
+}
+
 static bool set_environment(const struct launch *l, struct error *e)
 {
-    char limit[32];
     set_output(l->session);
-    if (l->limit) {
-        snprintf(limit, sizeof limit, "%llu", (unsigned long long)l->limit);
-        setenv("MEMTAP_LIMIT", limit, 1);
-    }
+    set_size("MEMTAP_LIMIT", l->limit);
+    set_size("MEMTAP_SAMPLE", l->sample);
     if (l->only_first)
         setenv("MEMTAP_FOLLOW", "0", 1);
     return set_preload(l, e);

@@ -14,6 +14,7 @@ struct launch {
     const char *allocator;  /* path of a library that is to serve malloc behind the tap, or NULL */
     bool with_jemalloc_api; /* adds the second object of the tap */
     uint64_t limit;         /* bytes of one trace; 0: the tap's own default */
+    uint64_t sample;        /* mean bytes between samples; 0: the tap's own default */
     bool only_first;        /* children are not recorded */
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "report/sampling.h"
 #include "report/table.h"
 #include "report/values.h"
 
@@ -129,6 +130,7 @@ void actual_text(const struct actual *a, uint32_t width, FILE *out)
     fputc('\n', out);
     snprintf(text, sizeof text, "in %.200s · at: %s", symbols_base_name(s->session), s->at);
     table_wrap(text, 2, width, out);
+    sampling_print(s->sample_mean, 2, width, out);
     fputc('\n', out);
     table_begin(&t, "lrrrrl", 0);
     table_row(&t, "PART", "EXPECTED", "ALLOCATED", s->measured ? "RESIDENT" : "", a->engine ? "ENGINE" : "",

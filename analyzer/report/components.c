@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "report/components.h"
+#include "report/sampling.h"
 #include "report/table.h"
 
 #define LAYERS 1024u
@@ -76,6 +77,7 @@ static void add_component(struct rows *r, const struct summary_component *c, boo
     }
     row->sum.bound = c->bound;
     row->sum.allocated += c->allocated;
+    row->sum.variance += c->variance;
     row->sum.resident += c->resident + c->swapped;
     row->sum.blocks += c->blocks;
     for (int e = 0; e < EVIDENCE_COUNT; e++)
@@ -126,6 +128,7 @@ static uint32_t make_groups(const struct rows *r, struct group *group)
         const struct summary_component *c = &r->row[i].sum;
         g->count++;
         g->sum.allocated += c->allocated;
+        g->sum.variance += c->variance;
         g->sum.resident += c->resident;
         g->sum.blocks += c->blocks;
     }
@@ -157,12 +160,14 @@ static uint32_t count_layers(const struct row *row)
     return count;
 }
 
-static void print_row(struct table *t, bool measured, const char *label, const struct summary_component *c,
+static void print_row(struct table *t, const struct summary *s, const char *label, const struct summary_component *c,
                       const struct row *details)
 {
-    char allocated[UNITS_TEXT], resident[UNITS_TEXT], blocks[UNITS_TEXT];
-    table_row(t, label, c->allocated || !measured ? units_bytes(allocated, c->allocated) : "-",
-              measured ? units_bytes(resident, c->resident) : units_count(blocks, c->blocks),
+    char size[UNITS_TEXT], error[SAMPLING_TEXT], allocated[UNITS_TEXT + SAMPLING_TEXT], resident[UNITS_TEXT],
+        blocks[UNITS_TEXT];
+    snprintf(allocated, sizeof allocated, "%s%s", units_bytes(size, c->allocated), sampling_error(error, c->variance));
+    table_row(t, label, c->allocated || !s->measured ? allocated : "-",
+              s->measured ? units_bytes(resident, c->resident) : units_count(blocks, (uint64_t)c->blocks),
               details ? details->how : "", details ? evidence_of(c->evidence) : "", NULL);
 }
 
@@ -184,7 +189,7 @@ static void print_group(struct table *t, const struct summary *s, const struct r
     size_t length = group_length(first->path);
     if (g->count > 1 || first->unit) {
         snprintf(label, sizeof label, "%.*s", (int)length, first->path);
-        print_row(t, s->measured, label, &g->sum, NULL);
+        print_row(t, s, label, &g->sum, NULL);
     }
     for (uint32_t i = g->first; i < g->first + g->count; i++) {
         const struct row *row = &r->row[i];
@@ -194,7 +199,7 @@ static void print_group(struct table *t, const struct summary *s, const struct r
                  row->unit && !strstr(rest, row->unit) ? row->unit : "");
         describe_bound(&row->sum.bound, bound, sizeof bound);
         snprintf(label, sizeof label, "%s%s%s%s", alone ? "" : "  ", rest, row->unit ? layers : "", bound);
-        print_row(t, s->measured, label, &row->sum, row);
+        print_row(t, s, label, &row->sum, row);
     }
 }
 
@@ -231,7 +236,7 @@ void components_print(const struct summary *s, const struct report_style *style,
         print_group(&t, s, &r, &group[i]);
     if (s->measured && s->unexplained) {
         struct summary_component nobody = { .resident = s->unexplained };
-        print_row(&t, true, OWNER_NOBODY, &nobody, NULL);
+        print_row(&t, s, OWNER_NOBODY, &nobody, NULL);
     }
     fputc('\n', out);
     table_print(&t, 2, style->width, out);

@@ -18,8 +18,9 @@ struct growth {
 void growth_text(const struct growth *g, const struct report_style *style, FILE *out);
 bool growth_json(const struct growth *g, const struct report_style *style, FILE *out);
 
-/* Whether anything grows, and whether anything could be judged. */
+/* Whether anything grows or may grow, and whether anything could be judged. */
 bool growth_found(const struct growth *g);
+bool growth_doubted(const struct growth *g);
 bool growth_judged(const struct growth *g);
 
 #endif

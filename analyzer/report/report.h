@@ -36,9 +36,10 @@ struct summary_component {
     const char *path, *how, *model;
     const char *about;  /* what it is, in a sentence; NULL: nobody says it */
     uint64_t allocated; /* live heap blocks and mappings */
+    double variance;    /* of that, where it is an estimate (heap.h) */
     uint64_t resident;  /* of these, and of what belongs to them without having been asked for; without swap */
     uint64_t swapped;
-    uint64_t blocks;
+    double blocks;
     uint64_t evidence[EVIDENCE_COUNT]; /* allocated, by what decided */
     uint64_t born[PHASE_COUNT];        /* allocated, by when it was asked for */
     struct bound bound;                /* source NULL: it has none that is known */
@@ -50,15 +51,19 @@ struct summary_site {
     const char *module; /* path; see struct attribution */
     enum evidence evidence;
     bool mapping;
-    uint64_t alloc_count, alloc_bytes, live_blocks, live_bytes, peak_bytes, temporary, failed;
-    struct symbol_frame *frame; /* innermost first */
+    double alloc_count, live_blocks;
+    uint64_t alloc_bytes, live_bytes, peak_bytes, temporary, failed;
+    double alloc_variance, live_variance; /* of these bytes */
+    struct symbol_frame *frame;           /* innermost first */
     uint32_t frames;
 };
 
 struct summary_group { /* a module or a thread */
     const char *name;
     uint32_t pid, tid; /* of a thread */
-    uint64_t alloc_count, alloc_bytes, live_blocks, live_bytes;
+    double alloc_count, live_blocks;
+    uint64_t alloc_bytes, live_bytes;
+    double live_variance;
 };
 
 /* What the parts of a process held at a mark, or when a request ended: by call stacks only, and as allocated. */
@@ -68,6 +73,7 @@ struct summary_moment {
     const char *mark; /* NULL: request number `request` ended */
     uint64_t request;
     uint64_t live_bytes, mapped_bytes;
+    double live_variance;
     uint64_t *bytes; /* of summary.part, by number */
     uint32_t parts;
 };
@@ -91,7 +97,9 @@ struct summary_failure {
 struct summary {
     const char *session;
     char at[80];               /* "end", "peak", "mark NAME", "request N" */
-    struct heap_totals totals; /* sums over the processes */
+    struct heap_totals totals; /* sums over the processes; spreads are not: */
+    double alloc_variance, live_variance, peak_variance;
+    uint64_t sample_mean; /* the largest of the processes; 0: every event was recorded */
     struct heap_sample sample;
     uint64_t duration_ns; /* from the first start to the last end */
     uint64_t losses[TRACE_LOSS_COUNT], damaged_chunks, missing_chunks, bad_records, left_out;

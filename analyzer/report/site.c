@@ -1,5 +1,6 @@
 /* site.c: a call stack for people. See site.h. */
 #include "base/units.h"
+#include "report/sampling.h"
 #include "report/site.h"
 #include "report/table.h"
 
@@ -30,11 +31,11 @@ void site_print_frames(const struct summary_site *site, const struct report_styl
 
 void site_print(const struct summary_site *site, const struct report_style *style, FILE *out)
 {
-    char live[UNITS_TEXT], blocks[UNITS_TEXT], count[UNITS_TEXT], title[400];
-    snprintf(title, sizeof title, "%s in %s blocks · %.150s%s%s · %s x %s · site %016llx",
-             units_bytes(live, site->live_bytes), units_count(blocks, site->live_blocks), site->component,
-             *site->how ? " " : "", site->how, units_count(count, site->alloc_count), site->call,
-             (unsigned long long)site->id);
+    char live[UNITS_TEXT], error[SAMPLING_TEXT], blocks[UNITS_TEXT], count[UNITS_TEXT], title[400];
+    snprintf(title, sizeof title, "%s%s in %s blocks · %.150s%s%s · %s x %s · site %016llx",
+             units_bytes(live, site->live_bytes), sampling_error(error, site->live_variance),
+             units_count(blocks, (uint64_t)site->live_blocks), site->component, *site->how ? " " : "", site->how,
+             units_count(count, (uint64_t)site->alloc_count), site->call, (unsigned long long)site->id);
     fputs("\n  ", out);
     table_clip(title, style->width - 2, out);
     fputc('\n', out);

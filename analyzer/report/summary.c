@@ -20,6 +20,7 @@ struct builder {
     khash_t(components) * index; /* of s->component */
     struct attribution *site;    /* of the present heap's sites */
     uint64_t *site_id;
+    uint64_t unrecorded; /* resident bytes of the present heap's blocks that only their estimates hold */
 };
 
 /* --- processes and totals ---------------------------------------------------------------------------------------- */
@@ -81,6 +82,10 @@ static void add_process(struct builder *b, const struct heap *h, uint64_t sessio
     if (p->end_ns > s->duration_ns)
         s->duration_ns = p->end_ns;
     add_totals(&s->totals, &p->totals);
+    s->alloc_variance += heap_variance(h, p->totals.alloc_spread);
+    s->live_variance += heap_variance(h, p->totals.live_spread);
+    s->peak_variance += heap_variance(h, p->totals.peak_spread);
+    s->sample_mean = heap_sample_mean(h) > s->sample_mean ? heap_sample_mean(h) : s->sample_mean;
     for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
         s->losses[cause] += info->losses[cause];
     s->damaged_chunks += health->damaged_chunks;
@@ -92,9 +97,10 @@ static void add_process(struct builder *b, const struct heap *h, uint64_t sessio
 
 /* --- sites ------------------------------------------------------------------------------------------------------- */
 
-static void add_site(struct builder *b, const struct heap_site *h, uint32_t index)
+static void add_site(struct builder *b, const struct heap *heap, uint32_t index)
 {
     struct summary *s = b->s;
+    const struct heap_site *h = heap_site(heap, index);
     const char *call = trace_call_name(h->call);
     symbols_stack(b->in->symbols, b->trace, h->node, &b->stack);
     struct attribution a = b->site[index] = rules_attribute(b->in->rules, &b->stack, call);
@@ -110,8 +116,10 @@ static void add_site(struct builder *b, const struct heap_site *h, uint32_t inde
                                    .mapping = h->mapping,
                                    .alloc_count = h->alloc_count,
                                    .alloc_bytes = h->alloc_bytes,
+                                   .alloc_variance = heap_variance(heap, h->alloc_spread),
                                    .live_blocks = h->live_blocks,
                                    .live_bytes = h->live_bytes,
+                                   .live_variance = heap_variance(heap, h->live_spread),
                                    .peak_bytes = h->peak_bytes,
                                    .temporary = h->temporary,
                                    .failed = h->failed,
@@ -154,13 +162,35 @@ static void add_owner(struct builder *b, const struct heap *h, const struct owne
         return;
     }
     struct summary_component *c = find_component(b, o);
-    uint64_t bytes = o->allocated ? o->end - o->start : 0;
-    c->blocks += o->first;
+    uint64_t recorded = o->allocated ? o->end - o->start : 0, bytes = owner_weigh(o, recorded);
+    uint64_t resident = owner_weigh(o, o->resident), swapped = owner_weigh(o, o->swapped);
+    c->blocks += o->first ? o->weight : 0;
     c->allocated += bytes;
-    c->evidence[o->evidence] += o->allocated ? bytes : o->resident;
+    c->variance += (double)recorded * (double)recorded * o->weight * (o->weight - 1);
+    c->evidence[o->evidence] += o->allocated ? bytes : resident;
     c->born[phase_of(h, o->time)] += bytes;
-    c->resident += o->resident;
-    c->swapped += o->swapped;
+    c->resident += resident;
+    c->swapped += swapped;
+    b->unrecorded += resident - o->resident + swapped - o->swapped;
+}
+
+/* What is resident of blocks that were not recorded has been given to their components by estimate: it is a part of
+ * what was found beside the recorded ones; or, where it lay alone in its mapping, of the `nobody` bytes without an owner. */
+static void take_from_rest(struct builder *b, const struct owners *owners, uint64_t nobody)
+{
+    struct summary_component *c = NULL;
+    uint64_t rest = 0;
+    for (uint32_t i = 0; i < owners->count; i++)
+        if (strcmp(owners->owner[i].component, OWNER_REST) == 0) {
+            c = find_component(b, &owners->owner[i]);
+            rest += owners->owner[i].resident;
+        }
+    uint64_t taken = b->unrecorded < rest ? b->unrecorded : rest, more = b->unrecorded - taken;
+    if (c) {
+        c->resident -= taken;
+        c->evidence[EVIDENCE_SYSTEM] -= taken;
+    }
+    b->s->unexplained -= more < nobody ? more : nobody;
 }
 
 static struct summary_group *find_module(struct summary *s, const char *name)
@@ -180,6 +210,7 @@ static void add_to_module(struct summary *s, const struct summary_site *site)
     m->alloc_bytes += site->alloc_bytes;
     m->live_blocks += site->live_blocks;
     m->live_bytes += site->live_bytes;
+    m->live_variance += site->live_variance;
 }
 
 static void add_threads(struct builder *b, const struct heap *h)
@@ -194,7 +225,8 @@ static void add_threads(struct builder *b, const struct heap *h)
                                                           .alloc_count = t->alloc_count,
                                                           .alloc_bytes = t->alloc_bytes,
                                                           .live_blocks = t->live_blocks,
-                                                          .live_bytes = t->live_bytes };
+                                                          .live_bytes = t->live_bytes,
+                                                          .live_variance = heap_variance(h, t->live_spread) };
     }
 }
 
@@ -233,7 +265,7 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
     b->site_id = p->site_id = memory_take((heap_site_count(h) + 1) * sizeof *p->site_id);
     for (uint32_t i = 0; i < heap_site_count(h); i++)
         if (!heap_site(h, i)->own)
-            add_site(b, heap_site(h, i), i);
+            add_site(b, h, i);
     for (uint32_t i = first; i < s->sites; i++) {
         if (strcmp(s->site[i].component, ATTRIBUTION_BACKING) == 0)
             s->backing += s->site[i].live_bytes;
@@ -243,8 +275,10 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
     timeline_add(s, s->processes - 1, h, b->trace, b->site, trace_mono_ns(b->in->session->trace[0], 0));
     failure_add(s, p, h, b->trace, b->site);
     uint64_t nobody = s->unexplained;
+    b->unrecorded = 0;
     for (uint32_t i = 0; i < p->owners.count; i++)
         add_owner(b, h, &p->owners.owner[i]);
+    take_from_rest(b, &p->owners, s->unexplained - nobody);
     if (pages) {
         add_pages(s, p, pages, s->unexplained - nobody);
         p->pages_late_ns = (int64_t)(pages->mono_ns - trace_mono_ns(b->trace, heap_time(h)));
@@ -278,6 +312,8 @@ static void merge_sites(struct summary *s)
         into->alloc_bytes += from->alloc_bytes;
         into->live_blocks += from->live_blocks;
         into->live_bytes += from->live_bytes;
+        into->alloc_variance += from->alloc_variance;
+        into->live_variance += from->live_variance;
         into->peak_bytes += from->peak_bytes;
         into->temporary += from->temporary;
         into->failed += from->failed;

@@ -9,6 +9,7 @@
 #include "report/components.h"
 #include "report/failure.h"
 #include "report/report.h"
+#include "report/sampling.h"
 #include "report/site.h"
 #include "report/table.h"
 #include "report/timeline.h"
@@ -54,10 +55,13 @@ static void print_title(const struct summary *s, const struct report_style *styl
 static void print_held(const struct summary *s, const struct report_style *style, FILE *out)
 {
     char live[UNITS_TEXT], blocks[UNITS_TEXT], peak[UNITS_TEXT], mapped[UNITS_TEXT], count[UNITS_TEXT];
+    char live_error[SAMPLING_TEXT], peak_error[SAMPLING_TEXT];
     const struct heap_totals *t = &s->totals;
-    line(style, out, "%s live in %s heap blocks (peak %s) + %s mapped · %s allocations",
-         units_bytes(live, t->live_bytes), units_count(blocks, t->live_blocks), units_bytes(peak, t->peak_bytes),
-         units_bytes(mapped, t->mapped_bytes), units_count(count, t->alloc_count));
+    line(style, out, "%s%s live in %s heap blocks (peak %s%s) + %s mapped · %s allocations",
+         units_bytes(live, t->live_bytes), sampling_error(live_error, s->live_variance),
+         units_count(blocks, (uint64_t)t->live_blocks), units_bytes(peak, t->peak_bytes),
+         sampling_error(peak_error, s->peak_variance), units_bytes(mapped, t->mapped_bytes),
+         units_count(count, (uint64_t)t->alloc_count));
     if (t->inherited_bytes)
         line(style, out, "%s more inherited from parents at fork, shared with them until written",
              units_bytes(live, t->inherited_bytes));
@@ -90,6 +94,7 @@ static void print_resident(const struct summary *s, const struct report_style *s
 static void print_sureness(const struct summary *s, const struct report_style *style, FILE *out)
 {
     char lost[UNITS_TEXT], named[UNITS_TEXT], asked[UNITS_TEXT], own[UNITS_TEXT], ring[UNITS_TEXT];
+    sampling_print(s->sample_mean, 2, style->width, out);
     line(style, out, "%s events lost · %s of %s frames named · memtap itself %s + %s ring, not counted",
          units_count(lost, lost_events(s)), units_count(named, s->frames_named), units_count(asked, s->frames_asked),
          units_bytes(own, s->sample.own + s->totals.own_bytes), units_bytes(ring, s->own_ring));
@@ -112,6 +117,7 @@ static void print_shortfalls(const struct trace_info *info, const struct report_
         "libunwind was not there: stacks are one frame deep",
         "the directory asked for was not writable: the session is in $TMPDIR or /tmp",
         "the table of call stacks was full: later events have no stack",
+        "the set of sampled blocks was full: all frees were recorded from then on",
     };
     for (unsigned bit = 0; bit < sizeof texts / sizeof *texts; bit++)
         if (info->shortfall & 1u << bit)
@@ -235,8 +241,8 @@ static void print_groups(const struct summary_group *group, uint32_t count, bool
             snprintf(label, sizeof label, "%u %s", g->tid, g->name);
         else
             snprintf(label, sizeof label, "%s", *g->name ? symbols_base_name(g->name) : "generated code");
-        table_row(&t, label, units_bytes(live, g->live_bytes), units_count(blocks, g->live_blocks),
-                  units_count(allocs, g->alloc_count), units_bytes(bytes, g->alloc_bytes), NULL);
+        table_row(&t, label, units_bytes(live, g->live_bytes), units_count(blocks, (uint64_t)g->live_blocks),
+                  units_count(allocs, (uint64_t)g->alloc_count), units_bytes(bytes, g->alloc_bytes), NULL);
     }
     fputc('\n', out);
     table_print(&t, 2, style->width, out);
@@ -249,18 +255,18 @@ static void print_histogram(const struct summary *s, const struct report_style *
     table_begin(&t, "lrr", 0);
     table_row(&t, "SIZE OF ALLOCATION", "COUNT", "SHARE", NULL);
     for (unsigned bits = 0; bits < 65; bits++) {
-        if (!s->totals.histogram[bits])
+        if (s->totals.histogram[bits] <= 0)
             continue;
         uint64_t from = bits ? 1ull << (bits - 1) : 0, to = bits < 64 ? (1ull << bits) - 1 : UINT64_MAX;
         snprintf(range, sizeof range, "%s to %s", units_bytes(low, from), units_bytes(high, bits ? to : 0));
-        snprintf(share, sizeof share, "%.1f %%",
-                 100.0 * (double)s->totals.histogram[bits] / (double)s->totals.alloc_count);
-        table_row(&t, range, units_count(count, s->totals.histogram[bits]), share, NULL);
+        snprintf(share, sizeof share, "%.1f %%", 100.0 * s->totals.histogram[bits] / s->totals.alloc_count);
+        table_row(&t, range, units_count(count, (uint64_t)s->totals.histogram[bits]), share, NULL);
     }
     fputc('\n', out);
     table_print(&t, 2, style->width, out);
-    fprintf(out, "\n  %s temporary: freed before their thread allocated again\n",
-            units_count(count, s->totals.temporary));
+    if (!s->sample_mean)
+        fprintf(out, "\n  %s temporary: freed before their thread allocated again\n",
+                units_count(count, s->totals.temporary));
 }
 
 void report_text(const struct summary *s, const struct report_style *style, FILE *out)

@@ -52,6 +52,7 @@ void timeline_add(struct summary *s, uint32_t process, const struct heap *h, con
                                        .mark = m.mark,
                                        .request = m.request,
                                        .live_bytes = m.live_bytes,
+                                       .live_variance = heap_variance(h, m.live_spread),
                                        .mapped_bytes = m.mapped_bytes,
                                        .bytes = memory_take((s->parts + 1) * sizeof *to->bytes) };
         for (uint32_t k = 0; k < m.sites; k++)

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/units.h"
 #include "report/report.h"
+#include "report/sampling.h"
 #include "report/site.h"
 #include "report/table.h"
 
@@ -91,7 +92,8 @@ static bool why_address(const struct summary *s, uint64_t address, const struct 
 struct reason {
     const struct summary_process *process;
     const struct owner *example;
-    uint64_t bytes, resident, ranges;
+    uint64_t bytes, resident;
+    double ranges;
 };
 
 struct reasons {
@@ -116,9 +118,9 @@ static void add_reason(struct reasons *r, const struct summary_process *p, const
         array_room(r->reason, r->count, r->room);
         r->reason[r->count++] = (struct reason){ .process = p, .example = o };
     }
-    r->reason[i].bytes += o->allocated ? o->end - o->start : 0;
-    r->reason[i].resident += o->resident + o->swapped;
-    r->reason[i].ranges++;
+    r->reason[i].bytes += o->allocated ? owner_weigh(o, o->end - o->start) : 0;
+    r->reason[i].resident += owner_weigh(o, o->resident + o->swapped);
+    r->reason[i].ranges += o->weight;
 }
 
 static bool lies_below(const char *path, const char *component)
@@ -143,7 +145,8 @@ static void print_reason(const struct summary *s, const struct reason *r, const 
     snprintf(text, sizeof text, "%s%s%s: %s allocated, %s%sin %s range%s of %s (pid %u)", o->component,
              *o->how ? " " : "", o->how, units_bytes(bytes, r->bytes),
              measured ? units_bytes(resident, r->resident) : "", measured ? " resident, " : "",
-             units_count(count, r->ranges), r->ranges == 1 ? "" : "s", r->process->info->name, r->process->info->pid);
+             units_count(count, (uint64_t)r->ranges), r->ranges < 2 ? "" : "s", r->process->info->name,
+             r->process->info->pid);
     fputc('\n', out);
     table_wrap(text, 0, style->width, out);
     print_fact(out, "because", sentence(o->evidence));
@@ -170,6 +173,8 @@ static bool why_component(const struct summary *s, const char *component, const 
                 add_reason(&r, &s->process[i], o);
         }
     array_sort(r.reason, r.count, sizeof *r.reason, by_weight);
+    if (r.count)
+        sampling_print(s->sample_mean, 0, style->width, out);
     for (uint32_t i = 0; i < r.count && i < style->top; i++)
         print_reason(s, &r.reason[i], style, out);
     if (r.count > style->top)

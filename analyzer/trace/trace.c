@@ -114,6 +114,7 @@ static void read_info(struct trace *t)
         .own_resident = h->status.own_resident,
         .own = h->own,
         .ring_bytes = ring_bytes(&t->source),
+        .sample_bytes = id->sample_bytes < TRACE_SAMPLE_MOST ? id->sample_bytes : TRACE_SAMPLE_MOST,
     };
     for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
         t->info.losses[cause] = h->status.losses[cause];

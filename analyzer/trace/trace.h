@@ -39,6 +39,7 @@ struct trace_info {
     uint64_t own_bytes, own_resident; /* the tap's private memory */
     const struct trace_range *own;    /* TRACE_OWN places of it when last looked at, some empty; not checked */
     uint64_t ring_bytes;              /* its ring, shared with the file */
+    uint64_t sample_bytes;            /* mean bytes between samples of the heap; 0: every event was recorded */
 };
 
 /* What was wrong with the bytes. Grows while events are read. */

@@ -22,7 +22,7 @@
 
 #define TRACE_MAGIC 0x0a0d5041544d454dull /* "MEMTAP\r\n" */
 #define TRACE_MAJOR 1
-#define TRACE_MINOR 2 /* 1: provenance, engine and stack records; 2: settings, records without a time */
+#define TRACE_MINOR 2 /* 1: provenance, engine and stack records; 2: settings, sampling, records without a time */
 
 #define TRACE_HEADER_SIZE 65536u /* bytes before the first ring region */
 #define TRACE_CHUNK_SIZE 65536u  /* bytes of a ring slot: chunk header and payload */
@@ -31,9 +31,10 @@
 #define TRACE_REGIONS 256u       /* most ring regions of a file */
 #define TRACE_OWN 256u
 #define TRACE_SLOTS (TRACE_REGION_SLOTS * TRACE_REGIONS)
-#define TRACE_STRINGS_SIZE 8192u  /* bytes of host, executable and argv together */
-#define TRACE_WARNINGS_SIZE 1024u /* bytes of the sentences about bad settings */
-#define TRACE_SETTINGS_SIZE 2048u
+#define TRACE_STRINGS_SIZE 8192u       /* bytes of host, executable and argv together */
+#define TRACE_WARNINGS_SIZE 1024u      /* bytes of the sentences about bad settings */
+#define TRACE_SETTINGS_SIZE 2048u      /* bytes of the settings kept of the environment */
+#define TRACE_SAMPLE_MOST (1ull << 32) /* largest mean distance of samples, in bytes */
 
 /* What the time stamps count. */
 enum trace_clock {
@@ -80,6 +81,7 @@ enum trace_shortfall {
     TRACE_SHORT_NO_UNWINDER = 2,  /* libunwind is not there: stacks are only one frame deep */
     TRACE_SHORT_FALLBACK_DIR = 4, /* the directory asked for was not writable: the session is in $TMPDIR or /tmp */
     TRACE_SHORT_STACKS_FULL = 8,  /* the table of call stacks was full: later events have no stack */
+    TRACE_SHORT_SAMPLE_FULL = 16, /* the set of sampled blocks was full: since then all frees are recorded */
 };
 
 /*
@@ -116,16 +118,24 @@ struct trace_identity {
     uint64_t tap_end;
     uint64_t limit; /* most bytes of the file */
     uint32_t strings_size;
-    uint8_t reserved[76];
+    uint32_t unused;
+    uint64_t sample_bytes; /* mean bytes between samples, see below; 0: every event is recorded */
+    uint8_t reserved[64];
 };
+
+/*
+ * Sampling. With a mean of M bytes, a heap block of s < M bytes (0 counts as 1) is recorded with the probability
+ * 1 - exp(-s / M), independently of all others; its free, or what realloc frees, is recorded if it was. Blocks of M
+ * bytes and more, and everything that is no heap block, are recorded always. A realloc that is recorded on one side only
+ * is an alloc, or a realloc to address 0.
+ */
 
 /* Written by a reader or by the command line, obeyed by the tap. */
 struct trace_control {
-    uint32_t pause;        /* 1: record nothing */
-    uint32_t reader_pid;   /* who drains the ring; 0: nobody, threads append their own chunks */
-    uint64_t reader_beat;  /* CLOCK_MONOTONIC in ns when the reader last looked; an old one is ignored */
-    uint64_t sample_bytes; /* mean bytes between samples; 0: every event is recorded */
-    uint8_t reserved[40];
+    uint32_t pause;       /* 1: record nothing */
+    uint32_t reader_pid;  /* who drains the ring; 0: nobody, threads append their own chunks */
+    uint64_t reader_beat; /* CLOCK_MONOTONIC in ns when the reader last looked; an old one is ignored */
+    uint8_t reserved[48];
 };
 
 /* Written by the tap, or by whoever appends to the log, with atomic operations. */

@@ -56,6 +56,19 @@ static void settings_that_do_not_fit_are_left_out(void **state)
     assert_string_equal(kept, "MALLOC_ARENA_MAX=2");
 }
 
+static void a_sample_is_a_size_up_to_4_gib(void **state)
+{
+    const char *good[] = { "MEMTAP_SAMPLE=512K", NULL }, *largest[] = { "MEMTAP_SAMPLE=4G", NULL };
+    const char *large[] = { "MEMTAP_SAMPLE=4294967297", NULL }, *bad[] = { "MEMTAP_SAMPLE=often", NULL };
+    (void)state;
+    assert_int_equal(config_read((char **)good)->sample, 512 << 10);
+    assert_true(config_read((char **)largest)->sample == (uint64_t)4 << 30);
+    assert_int_equal(config_read((char **)large)->sample, 0);
+    assert_non_null(strstr(config_read((char **)large)->warnings, "MEMTAP_SAMPLE=4294967297: not a size"));
+    assert_int_equal(config_read((char **)bad)->sample, 0);
+    assert_non_null(strstr(config_read((char **)bad)->warnings, "MEMTAP_SAMPLE=often: not a size"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -64,6 +77,7 @@ int main(void)
         cmocka_unit_test(sizes_that_do_not_fit_are_refused),
         cmocka_unit_test(settings_that_bound_memory_are_kept_and_nothing_else),
         cmocka_unit_test(settings_that_do_not_fit_are_left_out),
+        cmocka_unit_test(a_sample_is_a_size_up_to_4_gib),
     };
     return unit_main(tests);
 }

@@ -4,8 +4,8 @@
  *   churn exchange PAIRS BLOCKS       as many blocks from PAIRS producers, each freed by its own consumer
  *   churn threads AT_ONCE THREADS     threads that allocate 100 times and end, AT_ONCE of them at any time
  *
- * Prints nanoseconds of wall time per block, over all threads together, and how many calls of malloc and free were made;
- * for `threads`, the time holds the making and the end of the threads, too.
+ * Prints nanoseconds of wall time per block, over all threads together, and how many calls of malloc and free were
+ * made; for `threads`, the time holds the making and the end of the threads, too.
  */
 #include <pthread.h>
 #include <sched.h>

@@ -11,8 +11,8 @@
  *
  * Prints lines: a name and numbers, times in nanoseconds.
  *   times NAME COUNT P50 P99 P99.9 MAX
- *   long NAME ALL CLOSED SWITCHED FAULTED OTHER SECONDS    calls of LONG_NS or more by what happened meanwhile: the call
- *       closed a chunk; the scheduler took the CPU away; a page was given; nothing that is seen here
+ *   long NAME ALL CLOSED SWITCHED FAULTED OTHER SECONDS    calls of LONG_NS or more by what happened meanwhile: the
+ *       call closed a chunk; the scheduler took the CPU away; a page was given; nothing that is seen here
  *   idle COUNT SWITCHED MAX SECONDS    the gaps of LONG_NS or more in a loop that does nothing but look at the clock
  */
 #include <dlfcn.h>
@@ -250,7 +250,8 @@ static void idle(double seconds)
         last = now;
     }
     getrusage(RUSAGE_THREAD, &after);
-    printf("idle %ld %ld %.1f %.3f\n", count, after.ru_nivcsw - before.ru_nivcsw, (double)longest * ns_per_tick, seconds);
+    printf("idle %ld %ld %.1f %.3f\n", count, after.ru_nivcsw - before.ru_nivcsw, (double)longest * ns_per_tick,
+           seconds);
 }
 
 /* --- first calls -------------------------------------------------------------------------------------------------- */

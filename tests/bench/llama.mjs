@@ -1,5 +1,5 @@
-// Loads a model into llama.cpp inside node (tests/engines/llama-node), on one thread, and prints what each request took by
-// the engine's own clock: a line of JSON each. The engine's log, with the times of images, goes to the error stream.
+// Loads a model into llama.cpp inside node (tests/engines/llama-node), on one thread, and prints what each request took
+// by the engine's own clock: a line of JSON each. The engine's log, with the times of images, goes to the error stream.
 //
 //   node llama.mjs REQUESTS TOKENS MODEL.gguf [MMPROJ.gguf IMAGE.png]
 //

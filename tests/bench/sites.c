@@ -3,8 +3,8 @@
  *
  *   sites THREADS SITES
  *
- * All threads together allocate from SITES different stacks of twelve frames or so, ten times each, and keep a few of the
- * blocks; then all rest. Prints the resident bytes of the process at that moment, and how many calls were made.
+ * All threads together allocate from SITES different stacks of twelve frames or so, ten times each, and keep a few of
+ * the blocks; then all rest. Prints the resident bytes of the process at that moment, and how many calls were made.
  */
 #include <pthread.h>
 #include <stdio.h>

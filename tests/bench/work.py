@@ -1,5 +1,5 @@
-"""Python that allocates: `python3 work.py STEPS`. JSON there and back, and lists, dictionaries and texts that come and go;
-about 330,000 allocations and frees a step where each object is one (PYTHONMALLOC=malloc)."""
+"""Python that allocates: `python3 work.py STEPS`. JSON there and back, and lists, dictionaries and texts that come and
+go; about 330,000 allocations and frees a step where each object is one (PYTHONMALLOC=malloc)."""
 import json
 import sys
 
@@ -13,7 +13,7 @@ def churn(count):
     words = {}
     for i in range(count):
         words.setdefault(f'word {i * 7919 % 997}', []).append((i, str(i)))
-    return sorted((len(places), word) for word, places in words.items())[0]
+    return min((len(places), word) for word, places in words.items())
 
 
 def step():

@@ -2,7 +2,7 @@
 import os
 
 from .measure import in_turns, median, program, rounds, run_under
-from .table import number, ratio, show as show_table
+from .table import number, print_table, ratio
 from .tools import PLAIN, RECORDED, SAMPLED, TAPPED, present
 
 ABOUT = 'blocks freed by another thread; threads that allocate 100 times and end; containers of C++'
@@ -17,11 +17,12 @@ CASES = [('freed by another, 1 + 1 threads', ['churn', 'exchange', '1', 2000000]
 def measure(plan):
     tools, absent = present([PLAIN, TAPPED, SAMPLED, RECORDED])
     count = rounds(plan, 5, 3)
-    print(f'{count} rounds of tests/bench/churn.c and churn_cxx.cc, wall time by their own clocks. {absent}\n', flush=True)
+    print(f'{count} rounds of tests/bench/churn.c and churn_cxx.cc, wall time by their own clocks. {absent}\n',
+          flush=True)
     output, found = os.path.join(plan.work, 'churn'), {}
     for name, (executable, *words, work), _, part in CASES:
         argv = [program(executable), *words, str(work // part if plan.quick else work)]
-        runs = in_turns(tools, count, lambda tool: run_under(tool, argv, output))
+        runs = in_turns(tools, count, lambda tool, argv=argv: run_under(tool, argv, output))
         found[name] = {tool.name: [float(done.output.split()[0]) for done in runs[tool]] if runs[tool] else None
                        for tool in tools}
     return {'rounds': count, 'tools': [tool.name for tool in tools], 'ns': found}
@@ -36,4 +37,4 @@ def show(figures):
                     [f'{number(added[tool])} ({number(min(ns[tool]) - min(plain))})' if tool in added else 'died'
                      for tool in others] + [ratio(added.get('memtap'), added.get('heaptrack'))])
     print('Nanoseconds, median (minimum); those of short threads hold the making of the threads.\n')
-    show_table(['', 'per', 'plain'] + [f'{tool} +' for tool in others] + ['memtap/heaptrack'], rows)
+    print_table(['', 'per', 'plain'] + [f'{tool} +' for tool in others] + ['memtap/heaptrack'], rows)

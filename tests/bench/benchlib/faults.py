@@ -5,7 +5,7 @@ import subprocess
 
 from .measure import median, remove, rounds
 from .pairs import run_pairs
-from .table import number, show as show_table
+from .table import number, print_table
 from .tools import PLAIN, RECORDED, TAPPED
 
 ABOUT = 'a pair of malloc and free where the trace cannot grow any more'
@@ -16,7 +16,8 @@ def small_disk(work):
     """A file system of 2 MiB, or None where one may not mount."""
     place = os.path.join(work, 'disk')
     os.makedirs(place, exist_ok=True)
-    mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', place], stderr=subprocess.DEVNULL)
+    mounted = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', place], stderr=subprocess.DEVNULL,
+                             check=False)
     return place if mounted.returncode == 0 else None
 
 
@@ -53,7 +54,7 @@ def measure(plan):
                 remove(output)
     finally:
         if disk:
-            subprocess.run(['umount', disk])
+            subprocess.run(['umount', disk], check=False)
     return {'rounds': count, 'rows': rows}
 
 
@@ -63,4 +64,4 @@ def show(figures):
         plain, died = row['plain'], None in row['ns']
         rows.append([row['situation'], row['tool'], number(median(plain)), 'died' if died else
                      f'{number(median(row["ns"]) - median(plain))} ({number(min(row["ns"]) - min(plain))})'])
-    show_table(['situation', 'tool', 'plain ns', '+ ns, median (minimum)'], rows)
+    print_table(['situation', 'tool', 'plain ns', '+ ns, median (minimum)'], rows)

@@ -1,5 +1,6 @@
 """A real engine: llama.cpp inside node, on one thread, with and without the tap."""
 import contextlib
+import functools
 import importlib.machinery
 import importlib.util
 import json
@@ -10,7 +11,7 @@ import shutil
 import statistics
 
 from .measure import ROOT, in_turns, median, program, rounds, run_under
-from .table import number, show as show_table
+from .table import number, print_table
 from .tools import DRAINED, PLAIN, TAPPED
 
 ABOUT = 'tokens per second and image encoding of llama.cpp, and what its hooks cost'
@@ -27,8 +28,8 @@ CASES = [('tiny text', (10, 200), (10, 100), [PLAIN, TAPPED, DRAINED], 'tiny-lla
          ('tiny with picture', (8, 32), (4, 32), [PLAIN, TAPPED, DRAINED], 'tiny-gemma3', 'tiny-gemma3-mmproj'),
          ('1 GB text', (1, 12), (1, 6), [PLAIN, TAPPED], 'large-llama', None)]
 # 97.5 % quantiles of t by degrees of freedom; beyond them the normal distribution's
-T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110,
-     2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042]
+T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042]
 
 
 def free_memory():
@@ -54,10 +55,11 @@ def serve(tool, work, requests, tokens, model, vision):
     words += [os.path.join(work, vision + '.gguf'), os.path.join(work, 'picture.png')] if vision else []
     log = os.path.join(work, 'log')
     with open(log, 'wb') as errors:
-        done = run_under(tool, ['node', DRIVER, str(requests), str(tokens), *words], os.path.join(work, 'trace'), errors=errors)
-    lines = [json.loads(line)['bench'] for line in done.output.splitlines() if line.startswith('{"bench"')] if done else []
-    if not lines:
+        argv = ['node', DRIVER, str(requests), str(tokens), *words]
+        done = run_under(tool, argv, os.path.join(work, 'trace'), errors=errors)
+    if not done:
         return None
+    lines = [json.loads(line)['bench'] for line in done.output.splitlines() if line.startswith('{"bench"')]
     found = {'tokens/s': statistics.median(1000 * line['tokens'] / line['ms'] for line in lines), 'cpu s': done.cpu}
     if vision:
         with open(log, errors='replace') as f:
@@ -72,14 +74,15 @@ def measure(plan):
         print('Left out: no engine; scripts/setup engine installs it.\n')
         return {}
     cases = [case for case in CASES if case[4] != 'large-llama' or free_memory() > ROOM]
-    print(f'{count} rounds of `node tests/bench/llama.mjs`, one thread, plain, tap, and `memtap run` in turns (not at 1 GB).'
+    print(f'{count} rounds of `node tests/bench/llama.mjs`, one thread, plain, tap, and `memtap run` (not at 1 GB).'
           f'{"" if len(cases) == len(CASES) else " Too little memory for the model of 1 GB."}\n', flush=True)
     work = os.path.join(plan.work, 'llama')
     make_models(work, [model for case in cases for model in case[4:] if model])
     found = {}
     for name, full, quick, tools, model, vision in cases:
         requests, tokens = quick if plan.quick else full
-        turns = in_turns(tools, count, lambda tool: serve(tool, work, requests, tokens, model, vision))
+        once = functools.partial(serve, work=work, requests=requests, tokens=tokens, model=model, vision=vision)
+        turns = in_turns(tools, count, once)
         found[name] = {tool.name: runs for tool, runs in turns.items()}
     figures = {'rounds': count, 'runs': found, 'hooks': measure_hooks(plan, os.path.join(work, 'tiny-llama.gguf'))}
     shutil.rmtree(work)
@@ -89,8 +92,8 @@ def measure(plan):
 def measure_hooks(plan, file):
     """{call: {tool: ns}}: a call of an engine that does nothing, and of files, with and without the tap."""
     argv = [program('hooks'), '20000' if plan.quick else '200000', file]
-    turns = in_turns([PLAIN, TAPPED], rounds(plan, 5, 3), lambda tool: run_under(tool, argv, os.path.join(plan.work, 'hooks')))
-    found = {}
+    output, found = os.path.join(plan.work, 'hooks'), {}
+    turns = in_turns([PLAIN, TAPPED], rounds(plan, 5, 3), lambda tool: run_under(tool, argv, output))
     for tool, runs in turns.items():
         for done in runs or []:
             for line in done.output.splitlines():
@@ -128,8 +131,8 @@ def show(figures):
     if not rows:
         return
     print('Medians of the rounds; differences to plain are paired by round: mean and 95 % confidence interval (t).\n')
-    show_table(['', 'of', 'plain', 'memtap', 'difference', 'memtap run', 'difference'], rows)
+    print_table(['', 'of', 'plain', 'memtap', 'difference', 'memtap run', 'difference'], rows)
     hooks = [f'{name} {number(median(ns["plain"]))} + {number(median(ns["memtap"]) - median(ns["plain"]))} ns'
              for name, ns in figures['hooks'].items() if 'plain' in ns and 'memtap' in ns]
-    print('The hooks of engines and files have no switch; a call of each, plain and what the tap adds (tests/bench/hooks.c): ' +
-          '; '.join(hooks) + '.\n')
+    print('The hooks of engines and files have no switch; a call of each, plain and what the tap adds '
+          f'(tests/bench/hooks.c): {"; ".join(hooks)}.\n')

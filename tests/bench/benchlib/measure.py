@@ -1,7 +1,6 @@
 """Runs programs under tools in turns, and keeps what they took."""
 import collections
 import os
-import random
 import shutil
 import signal
 import statistics
@@ -33,14 +32,14 @@ def program(name):
     return os.path.join(PROGRAMS, name)
 
 
-def run(argv, env=None, before=None, errors=None, cwd=None, **more):
+def run(argv, env=None, before=None, errors=None, **more):
     """Runs it to its end; None if it failed."""
     base = {k: v for k, v in os.environ.items() if not k.startswith(OF_TOOLS)}
     with tempfile.TemporaryFile() as output:
         begun = time.perf_counter()
         try:
-            process = subprocess.Popen(argv, env=dict(base, **(env or {}), **more), stdin=subprocess.DEVNULL, stdout=output,
-                                       stderr=errors or subprocess.DEVNULL, preexec_fn=before, cwd=cwd,
+            process = subprocess.Popen(argv, env=dict(base, **(env or {}), **more), preexec_fn=before,
+                                       stdin=subprocess.DEVNULL, stdout=output, stderr=errors or subprocess.DEVNULL,
                                        start_new_session=True)
         except OSError:
             return None
@@ -111,11 +110,3 @@ def packed_size(tool, output):
     found = size_of(packed) if done else None
     remove(packed)
     return found
-
-
-def write_text(path, seed, lines):
-    """A text of so many lines of words, always the same."""
-    words = random.Random(seed)
-    with open(path, 'w') as f:
-        for _ in range(lines):
-            f.write(' '.join(''.join(words.choices('abcdefghij', k=words.randint(2, 9))) for _ in range(8)) + '\n')

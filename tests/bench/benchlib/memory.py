@@ -4,7 +4,7 @@ import os
 import statistics
 
 from .measure import MEMTAP, in_turns, median, program, remove, rounds, run, run_under
-from .table import show as show_table, size
+from .table import print_table, size
 from .tools import PLAIN, RECORDED, SAMPLED, TAPPED, present
 
 ABOUT = 'resident memory that is added to a program with 20,000 call stacks'
@@ -24,7 +24,7 @@ def measure(plan):
     for threads in THREADS:
         output = {tool: os.path.join(plan.work, 'memory-' + tool.name.replace(' ', '-')) for tool in tools}
         argv = [program('sites'), str(threads), str(SITES)]
-        turns = in_turns(tools, count, lambda tool: run_under(tool, argv, output[tool]))
+        turns = in_turns(tools, count, lambda tool, argv=argv, output=output: run_under(tool, argv, output[tool]))
         found[threads] = {tool.name: [int(done.output.split()[0]) for done in runs] if runs else None
                           for tool, runs in turns.items()}
         said[threads] = own_memory(output[TAPPED])
@@ -38,7 +38,8 @@ def show(figures):
     for threads in THREADS:
         rss, said = figures['rss'][threads], figures['report'][threads]
         plain = statistics.median(rss['plain'])
-        rows.append([threads, size(plain)] + [size(median(rss[tool]) - plain) if rss[tool] else 'died' for tool in others] +
+        rows.append([threads, size(plain)] +
+                    [size(median(rss[tool]) - plain) if rss[tool] else 'died' for tool in others] +
                     [f'{size(said["resident"])} + ring {size(said["ring"])}' if said else '–'])
     print('MiB resident, median; a tool\'s ring or file that is mapped counts as far as it is resident.\n')
-    show_table(['threads', 'plain'] + [f'{tool} +' for tool in others] + ['memtap report says'], rows)
+    print_table(['threads', 'plain'] + [f'{tool} +' for tool in others] + ['memtap report says'], rows)

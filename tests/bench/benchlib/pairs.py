@@ -2,7 +2,7 @@
 import os
 
 from .measure import in_turns, median, packed_size, program, remove, rounds, run_under, size_of, spread
-from .table import number, ratio, show as show_table
+from .table import number, print_table, ratio
 from .tools import PLAIN, RECORDED, SAMPLED, TAPPED, present
 
 ABOUT = 'nanoseconds added to a pair of malloc and free, by threads and frames'
@@ -44,7 +44,7 @@ def measure(plan):
                       for threads in THREADS for depth in DEPTHS]}
 
 
-def added(cell, tool, pick=median, digits=0):
+def added(cell, tool, pick=median):
     """What it adds to plain, of a cell; None if one of them died."""
     values, plain = cell['ns'].get(tool), cell['ns'].get('plain')
     return pick(values) - pick(plain) if values and plain else None
@@ -57,15 +57,17 @@ def show(figures):
         plain = cell['ns']['plain']
         row = [cell['threads'], cell['depth'], f'{number(median(plain))} ({number(min(plain))})']
         for tool in others:
-            row.append(f'{number(added(cell, tool))} ({number(added(cell, tool, min))})' if cell['ns'][tool] else 'died')
+            alive = cell['ns'][tool]
+            row.append(f'{number(added(cell, tool))} ({number(added(cell, tool, min))})' if alive else 'died')
         row.append(ratio(added(cell, 'memtap'), added(cell, 'heaptrack')))
-        row.append('/'.join(number(spread(cell['ns'][tool])) if cell['ns'][tool] else '–' for tool in ['plain'] + others))
-        row += [', '.join(number(cell[kind].get(tool), 2) for kind in ('bytes', 'packed')) for tool in ('memtap', 'heaptrack')]
+        row.append('/'.join(number(spread(cell['ns'][tool])) if cell['ns'][tool] else '–' for tool in figures['tools']))
+        row += [', '.join(number(cell[kind].get(tool), 2) for kind in ('bytes', 'packed'))
+                for tool in ('memtap', 'heaptrack')]
         rows.append(row)
-    print('Median, and in brackets minimum; spread: from the least to the most of a tool\'s rounds, in % of the median.\n')
-    show_table(['threads', 'frames', 'plain ns'] + [f'{tool} + ns' for tool in others] +
-               ['memtap/heaptrack', 'spread %, ' + '/'.join(['plain'] + others), 'memtap bytes/call, packed',
-                'heaptrack bytes/call, zstd'], rows)
+    print('Median (minimum); spread: from the least to the most of a tool\'s rounds, in % of the median.\n')
+    print_table(['threads', 'frames', 'plain ns'] + [f'{tool} + ns' for tool in others] +
+                ['memtap/heaptrack', 'spread %, ' + '/'.join(figures['tools']), 'memtap bytes/call, packed',
+                 'heaptrack bytes/call, zstd'], rows)
     show_scaling(figures)
 
 
@@ -80,4 +82,4 @@ def show_scaling(figures):
                 rates = [threads * median(ns[1]) / median(ns[threads]) for threads in THREADS[1:]]
                 rows.append([depth, tool, number(1e3 / median(ns[1]), 1)] + [number(rate, 2) for rate in rates])
     print('Pairs per second of all threads together:\n')
-    show_table(['frames', 'tool', 'M/s at 1 thread'] + [f'× at {threads} threads' for threads in THREADS[1:]], rows)
+    print_table(['frames', 'tool', 'M/s at 1 thread'] + [f'× at {threads} threads' for threads in THREADS[1:]], rows)

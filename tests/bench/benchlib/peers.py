@@ -1,10 +1,11 @@
 """The same pairs under every peer that is there."""
+import functools
 import os
 import shutil
 
 from .measure import in_turns, median, rounds, spread
 from .pairs import run_pairs
-from .table import number, show as show_table
+from .table import number, print_table
 from .tools import PEERS, PLAIN, RECORDED, SAMPLED, TAPPED, present
 
 ABOUT = 'the same pairs, 15 frames, under every other tool that is here'
@@ -19,7 +20,8 @@ def measure(plan):
     found = {}
     for threads in THREADS:
         os.makedirs(folder)
-        results = in_turns(tools, count, lambda tool: run_pairs(tool, 15, threads, pairs, os.path.join(folder, 'out')))
+        results = in_turns(tools, count, functools.partial(run_pairs, depth=15, threads=threads, pairs=pairs,
+                                                           output=os.path.join(folder, 'out')))
         shutil.rmtree(folder)
         found[threads] = {tool.name: [ns for ns, _ in results[tool]] if results[tool] else None for tool in tools}
     return {'rounds': count, 'pairs': pairs, 'bases': {tool.name: tool.base for tool in tools}, 'ns': found}
@@ -40,5 +42,5 @@ def show(figures):
                            f'{number(spread(values))} %)' if plain else '–')
         rows.append(row)
     print('Added to the same allocator without recording: median (minimum, spread).\n')
-    show_table(['tool', 'allocator'] + [f'{threads} thread{"s" * (threads > 1)}, ns per pair' for threads in THREADS], rows)
+    print_table(['tool', 'allocator', *(f'{threads} thread{"s" * (threads > 1)}, ns' for threads in THREADS)], rows)
     print('memray sees what Python asks for only: see programs.\n')

@@ -8,7 +8,7 @@ import sys
 import time
 
 from .measure import BUILD, MEMTAP, ROOT, Run, in_turns, median, packed_size, remove, rounds, run, run_under, size_of
-from .table import number, ratio, show as show_table
+from .table import number, print_table, ratio
 from .tools import MEMRAY, PLAIN, RECORDED, SAMPLED, TAPPED, make, present
 
 ABOUT = 'seconds added to whole programs, and bytes of trace'
@@ -27,19 +27,21 @@ def python():
 
 
 def python_program(plan):
-    """Each object is asked of malloc; memray sees them where Python asks its own allocator, which is faster by itself."""
+    """Each object is asked of malloc; memray sees them where Python asks its own allocator, which is faster."""
     steps = str(QUICK_STEPS if plan.quick else STEPS)
     argv = [python(), os.path.join(ROOT, 'tests/bench/work.py'), steps]
     own = make('plain, own allocator', base='')
-    memray = make('memray, own allocator', base=own.name, absent='' if os.path.exists(MEMRAY) else 'scripts/setup bench',
-                  wrap=lambda argv, output: [MEMRAY, 'run', '-q', '--trace-python-allocators', '-o', output, *argv[1:]])
-    native = memray._replace(name='memray --native, own allocator', wrap=lambda argv, output: [
-        MEMRAY, 'run', '-q', '--native', '--trace-python-allocators', '-o', output, *argv[1:]])
+
+    def under_memray(name, *options):
+        return make(name, base=own.name, absent='' if os.path.exists(MEMRAY) else 'scripts/setup bench brings it',
+                    wrap=lambda argv, output: [MEMRAY, 'run', '-q', '--trace-python-allocators', *options, '-o', output,
+                                               *argv[1:]])
+    memrays = [under_memray('memray, own allocator'), under_memray('memray --native, own allocator', '--native')]
 
     def start(tool, output):
-        more = {} if tool in (own, memray, native) else {'PYTHONMALLOC': 'malloc'}
+        more = {} if tool in (own, *memrays) else {'PYTHONMALLOC': 'malloc'}
         return run_under(tool, argv, output, **more)
-    return Program('python3', [own, memray, native], start)
+    return Program('python3', [own, *memrays], start)
 
 
 def node_program(plan):
@@ -53,7 +55,9 @@ def write_source(path, functions):
         f.write('#include <algorithm>\n#include <functional>\n#include <iostream>\n#include <map>\n#include <memory>\n'
                 '#include <regex>\n#include <sstream>\n#include <string>\n#include <tuple>\n#include <vector>\n')
         for i in range(functions):
-            f.write(f'''template <int N> struct part{i} {{ std::map<std::string, std::tuple<int, part{i}<N - 1> *>> map; }};
+            f.write(f'''template <int N> struct part{i} {{
+    std::map<std::string, std::tuple<part{i}<N - 1> *, int>> map;
+}};
 template <> struct part{i}<0> {{ int last; }};
 int function{i}(const std::string &text)
 {{
@@ -63,8 +67,9 @@ int function{i}(const std::string &text)
     for (int i = 0; i < {i + 3}; i++)
         list.push_back([i, &text](int x) {{ return x * i + int(text.size()); }});
     std::sort(list.begin(), list.end(), [](auto &a, auto &b) {{ return a(1) < b(1); }});
-    part.map[text] = {{ {i}, nullptr }};
-    return std::regex_match(text, match, std::regex("({i}|[a-z]+)*")) ? list[0](int(match.size())) : int(part.map.size());
+    part.map[text] = {{ nullptr, {i} }};
+    bool matches = std::regex_match(text, match, std::regex("({i}|[a-z]+)*"));
+    return matches ? list[0](int(match.size())) : int(part.map.size());
 }}
 ''')
 
@@ -87,7 +92,8 @@ def redis_program(plan):
     if not shutil.which('redis-server') or not shutil.which('redis-benchmark'):
         return None
     socket, requests = os.path.join(plan.work, 'redis.sock'), str(QUICK_REQUESTS if plan.quick else REQUESTS)
-    server = ['redis-server', '--port', '0', '--unixsocket', socket, '--save', '', '--appendonly', 'no', '--dir', plan.work]
+    server = ['redis-server', '--port', '0', '--unixsocket', socket, '--save', '', '--appendonly', 'no', '--dir',
+              plan.work]
 
     def start(tool, output):
         remove(output)
@@ -142,11 +148,12 @@ def measure(plan):
     usual, absent = present([PLAIN, TAPPED, SAMPLED, RECORDED])
     _, absent_too = present(programs[0].tools)
     gone = [name for name, each in zip(('node', 'g++', 'redis-server or redis-benchmark'), programs[1:]) if not each]
-    print(f'{count} rounds of tests/bench/work.py with PYTHONMALLOC=malloc, work.mjs, cc1plus on a file that is made, and '
-          f'redis-benchmark against a server under the tool. {absent} {absent_too}'
+    print(f'{count} rounds of tests/bench/work.py with PYTHONMALLOC=malloc, work.mjs, cc1plus on a file that is made, '
+          f'and redis-benchmark against a server under the tool. {absent} {absent_too}'
           f'{" Left out, not installed: " + ", ".join(gone) + "." if gone else ""}\n', flush=True)
-    return {'rounds': count, 'programs': {each.name: measure_program(each, usual + present(each.tools)[0], count, plan.work)
-                                          for each in programs if each}}
+    found = {each.name: measure_program(each, usual + present(each.tools)[0], count, plan.work)
+             for each in programs if each}
+    return {'rounds': count, 'programs': found}
 
 
 def show(figures):
@@ -170,6 +177,7 @@ def show(figures):
             row += [number(taken[kind] / events, 2) if taken[kind] and events else '' for kind in ('bytes', 'packed')]
             row.append(number(events) if tool == 'memtap' and events else '')
             rows.append(row)
-    print('Seconds, median (minimum); of redis, the wall time of the client and the processor seconds of the server. Packed: '
-          'memtap pack, zstd; what memray writes is packed already.\n')
-    show_table(['program', 'tool', 'wall s', 'processor s', 'ns/event', 'to heaptrack', 'bytes/event', 'packed', 'events'], rows)
+    print('Seconds, median (minimum); of redis, the wall time of the client and the processor seconds of the server. '
+          'Packed: memtap pack, zstd; what memray writes is packed already.\n')
+    print_table(['program', 'tool', 'wall s', 'processor s', 'ns/event', 'to heaptrack', 'bytes/event', 'packed',
+                 'events'], rows)

@@ -3,7 +3,7 @@ import os
 
 from .measure import MEMTAP, ROOT, in_turns, median, program, remove, rounds, run, run_under, size_of
 from .programs import QUICK_STEPS, STEPS, count_events, python
-from .table import number, show as show_table, size
+from .table import number, print_table, size
 from .tools import HEAPTRACK_INTERPRET, RECORDED, TAPPED, make
 
 ABOUT = 'events per second of memtap report, beside heaptrack_interpret and heaptrack_print'
@@ -17,7 +17,7 @@ def shell(command, *words):
 
 
 def replay(tool, recorded):
-    """One reading of a recording; heaptrack's in two steps, as its own command line takes them, but for the compression."""
+    """One reading of a recording; heaptrack's in the two steps of its command line, less the compression between."""
     if tool is REPORT:
         return run([MEMTAP, 'report', '--quiet', recorded[tool]])
     interpreted = recorded[tool] + '.interpreted'
@@ -36,12 +36,12 @@ def measure_recording(argv, more, count, work):
     """Records with both tools, and reads it in turns."""
     recorded = {REPORT: os.path.join(work, 'replay-memtap'), INTERPRET: os.path.join(work, 'replay-heaptrack')}
     run_under(TAPPED, argv, recorded[REPORT], **more)
-    tools = [REPORT]
-    if not RECORDED.absent and os.path.exists(HEAPTRACK_INTERPRET) and run_under(RECORDED, argv, recorded[INTERPRET], **more):
+    tools, possible = [REPORT], not RECORDED.absent and os.path.exists(HEAPTRACK_INTERPRET)
+    if possible and run_under(RECORDED, argv, recorded[INTERPRET], **more):
         tools.append(INTERPRET)
     found = {'events': count_events(recorded[REPORT]), 'bytes': {tool.name: size_of(recorded[tool]) for tool in tools}}
     turns = in_turns(tools, count, lambda tool: replay(tool, recorded))
-    found['runs'] = {tool.name: [{'wall': done.wall, 'user': done.user, 'rss': done.rss} for done in runs] if runs else None
+    found['runs'] = {tool.name: [{'wall': done.wall, 'user': done.user, 'rss': done.rss} for done in runs or []]
                      for tool, runs in turns.items()}
     for place in recorded.values():
         remove(place)
@@ -51,8 +51,8 @@ def measure_recording(argv, more, count, work):
 def measure(plan):
     count = rounds(plan, 3, 2)
     pairs, steps = (QUICK_PAIRS, QUICK_STEPS) if plan.quick else (PAIRS, STEPS)
-    print(f'{count} rounds of `memtap report` on a recording of `pairs 15 1 {pairs}` and one of `work.py {steps}`, and of '
-          f'heaptrack_interpret and heaptrack_print on its own of the same.\n', flush=True)
+    print(f'{count} rounds of `memtap report` on a recording of `pairs 15 1 {pairs}` and one of `work.py {steps}`, and '
+          f'of heaptrack_interpret and heaptrack_print on its own of the same.\n', flush=True)
     return {'rounds': count, 'recordings': {
         'pairs': measure_recording([program('pairs'), '15', '1', str(pairs)], {}, count, plan.work),
         'python3': measure_recording([python(), os.path.join(ROOT, 'tests/bench/work.py'), str(steps)],
@@ -71,4 +71,5 @@ def show(figures):
             rows.append(row + [number(events / median(wall) / 1e6, 1), number(events / min(wall) / 1e6, 1),
                                number(median(wall), 2), number(median([done['user'] for done in runs]), 2),
                                size(max(done['rss'] for done in runs))])
-    show_table(['recording', 'tool', 'events', 'MiB', 'M events/s', 'at best', 'wall s', 'user s', 'peak RSS MiB'], rows)
+    print_table(['recording', 'tool', 'events', 'MiB', 'M events/s', 'at best', 'wall s', 'user s', 'peak RSS MiB'],
+                rows)

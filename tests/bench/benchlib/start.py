@@ -4,7 +4,7 @@ import sys
 import time
 
 from .measure import OF_TOOLS, median, remove, rounds
-from .table import number, show as show_table
+from .table import number, print_table
 from .tools import PLAIN, RECORDED, SAMPLED, TAPPED, present
 
 ABOUT = 'start and end of small programs'
@@ -44,4 +44,4 @@ def show(figures):
                      f'{number(median(ms[tool]) - median(plain), 2)} ({number(min(ms[tool]) - min(plain), 2)})'
                      for tool in others])
     print('Milliseconds, median (minimum).\n')
-    show_table(['program', 'plain'] + [f'{tool} +' for tool in others], rows)
+    print_table(['program', 'plain'] + [f'{tool} +' for tool in others], rows)

@@ -24,7 +24,7 @@ def time(ns):
             return f'{ns / length:,.{0 if ns < 10 or ns >= 100 * length else 1}f} {unit}'
 
 
-def show(head, rows):
+def print_table(head, rows):
     print('| ' + ' | '.join(head) + ' |')
     print('|' + '---|' * len(head))
     for row in rows:

@@ -58,7 +58,8 @@ RECORDED = make('heaptrack', lambda output: {'LD_PRELOAD': HEAPTRACK, 'DUMP_HEAP
 # Other allocators come first without recording, then with it.
 PEERS = [
     preloaded('tcmalloc', 'libtcmalloc.so.4', base='', package='scripts/setup bench'),
-    preloaded('gperftools heap profiler', 'libtcmalloc.so.4', 'tcmalloc', 'scripts/setup bench', HEAPPROFILE='{output}'),
+    preloaded('gperftools heap profiler', 'libtcmalloc.so.4', 'tcmalloc', 'scripts/setup bench',
+              HEAPPROFILE='{output}'),
     preloaded('jemalloc', 'libjemalloc.so.2', base=''),
     preloaded('jemalloc prof, 512 KiB', 'libjemalloc.so.2', 'jemalloc', word='lg_prof_sample',
               MALLOC_CONF='prof:true,prof_final:true,lg_prof_sample:19,prof_prefix:{output}'),
@@ -71,7 +72,7 @@ PEERS = [
               ASPROF_COMMAND='start,nativemem=0,cstack=dwarf,file={output}'),
     preloaded('bytehound', 'libbytehound.so', package='built from source only', MEMORY_PROFILER_OUTPUT='{output}',
               MEMORY_PROFILER_LOG='off'),
-    make('ddprof, 512 KiB', wrap=lambda argv, output: ['ddprof', '--preset', 'alloc_only', '-l', 'error', '-o', output, *argv],
+    make('ddprof, 512 KiB', wrap=lambda argv, output: ['ddprof', '--preset', 'alloc_only', '-o', output, *argv],
          absent='' if shutil.which('ddprof') else 'no ddprof in PATH (not in any registry)'),
 ]
 

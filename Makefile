@@ -159,12 +159,28 @@ build/tests/programs/%: tests/programs/%.cc $(wildcard tests/programs/*.h)
 
 -include $(UNIT_PROGRAMS:build/tests/unit/%=build/tests/deps/%.d)
 
-.PHONY: bench
-build/tests/bench/pairs: tests/bench/pairs.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -fomit-frame-pointer -Wall -Wextra $< -pthread -o $@
+BENCH_PROGRAMS := $(patsubst tests/bench/%,build/tests/bench/%,$(basename $(wildcard tests/bench/*.c tests/bench/*.cc)))
+BENCH_FLAGS    := -O2 -g -fomit-frame-pointer -Wall -Wextra -Iinclude
 
-bench: all build/tests/bench/pairs ## measure against heaptrack: BENCH="--quick --rounds N --json FILE"
+.PHONY: bench
+build/tests/bench/%.so: tests/bench/%.so.c tests/bench/engine.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(BENCH_FLAGS) -fPIC -shared $< -o $@
+
+build/tests/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(BENCH_FLAGS) $< -pthread -ldl -o $@
+
+build/tests/bench/%: tests/bench/%.cc
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(BENCH_FLAGS) $< -o $@
+
+# With the small engine as a library: calls of it come by the tap, as an engine's do.
+build/tests/bench/hooks: tests/bench/hooks.c tests/bench/engine.h build/tests/bench/engine.so
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE $(BENCH_FLAGS) $< build/tests/bench/engine.so -Wl,-rpath,'$$ORIGIN' -o $@
+
+bench: all $(BENCH_PROGRAMS) ## measure against other tools: BENCH="[SECTION ...] --quick --rounds N --json FILE"
 	tests/bench/bench $(BENCH)
 
 .PHONY: check-unwinding

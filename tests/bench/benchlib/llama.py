@@ -1,0 +1,138 @@
+"""A real engine: llama.cpp inside node, on one thread, with and without the tap."""
+import contextlib
+import functools
+import importlib.machinery
+import importlib.util
+import json
+import math
+import os
+import re
+import shutil
+import statistics
+
+from .measure import ROOT, in_turns, median, program, rounds, run_under
+from .table import number, print_table
+from .tools import DRAINED, PLAIN, TAPPED
+
+ABOUT = 'tokens per second and image encoding of llama.cpp, and what its hooks cost'
+ENGINE = os.path.join(ROOT, 'tests/engines/llama-node/node_modules/.memtap-complete')
+DRIVER = os.path.join(ROOT, 'tests/bench/llama.mjs')
+# A model of about 1 GB, in the words of scripts/make-gguf's tables.
+LARGE = """
+name         arch   mix    layers embd ff    heads kv_heads head_dim vocab  context window rope_base weights title
+large-llama  llama  Q4_K   36     2048 5632  32    8        64       32000  4096    -      10000     random  Large-Llama
+"""
+ROOM = 4 << 30  # bytes of memory that the large one wants
+# what it is called, requests and tokens (in full and with --quick), tools, model, vision
+CASES = [('tiny text', (10, 200), (10, 100), [PLAIN, TAPPED, DRAINED], 'tiny-llama', None),
+         ('tiny with picture', (8, 32), (4, 32), [PLAIN, TAPPED, DRAINED], 'tiny-gemma3', 'tiny-gemma3-mmproj'),
+         ('1 GB text', (1, 12), (1, 6), [PLAIN, TAPPED], 'large-llama', None)]
+# 97.5 % quantiles of t by degrees of freedom; beyond them the normal distribution's
+T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042]
+
+
+def free_memory():
+    with open('/proc/meminfo') as f:
+        return int(re.search(r'MemAvailable: +(\d+) kB', f.read())[1]) << 10
+
+
+def make_models(work, names):
+    """By scripts/make-gguf, with one more line in its table."""
+    path = os.path.join(ROOT, 'scripts/make-gguf')
+    loader = importlib.machinery.SourceFileLoader('make_gguf', path)
+    make = importlib.util.module_from_spec(importlib.util.spec_from_loader('make_gguf', loader))
+    loader.exec_module(make)
+    make.MODELS.update(make.parse_models(LARGE))
+    with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):
+        make.make_models(work, names, True)
+    make.write_image(os.path.join(work, 'picture.png'), 224, 224, 1)
+
+
+def serve(tool, work, requests, tokens, model, vision):
+    """{tokens per second, ms per image}: medians over the requests of a process; None if it died."""
+    words = [os.path.join(work, model + '.gguf')]
+    words += [os.path.join(work, vision + '.gguf'), os.path.join(work, 'picture.png')] if vision else []
+    log = os.path.join(work, 'log')
+    with open(log, 'wb') as errors:
+        argv = ['node', DRIVER, str(requests), str(tokens), *words]
+        done = run_under(tool, argv, os.path.join(work, 'trace'), errors=errors)
+    if not done:
+        return None
+    lines = [json.loads(line)['bench'] for line in done.output.splitlines() if line.startswith('{"bench"')]
+    found = {'tokens/s': statistics.median(1000 * line['tokens'] / line['ms'] for line in lines), 'cpu s': done.cpu}
+    if vision:
+        with open(log, errors='replace') as f:
+            images = [int(ms) for ms in re.findall(r'image slice encoded in (\d+) ms', f.read())]
+        found['image ms'] = statistics.median(images[1:])
+    return found
+
+
+def measure(plan):
+    count = rounds(plan, 10, 3)
+    if not os.path.exists(ENGINE) or not shutil.which('node'):
+        print('Left out: no engine; scripts/setup engine installs it.\n')
+        return {}
+    cases = [case for case in CASES if case[4] != 'large-llama' or free_memory() > ROOM]
+    print(f'{count} rounds of `node tests/bench/llama.mjs`, one thread, plain, tap, and `memtap run` (not at 1 GB).'
+          f'{"" if len(cases) == len(CASES) else " Too little memory for the model of 1 GB."}\n', flush=True)
+    work = os.path.join(plan.work, 'llama')
+    make_models(work, [model for case in cases for model in case[4:] if model])
+    found = {}
+    for name, full, quick, tools, model, vision in cases:
+        requests, tokens = quick if plan.quick else full
+        once = functools.partial(serve, work=work, requests=requests, tokens=tokens, model=model, vision=vision)
+        turns = in_turns(tools, count, once)
+        found[name] = {tool.name: runs for tool, runs in turns.items()}
+    figures = {'rounds': count, 'runs': found, 'hooks': measure_hooks(plan, os.path.join(work, 'tiny-llama.gguf'))}
+    shutil.rmtree(work)
+    return figures
+
+
+def measure_hooks(plan, file):
+    """{call: {tool: ns}}: a call of an engine that does nothing, and of files, with and without the tap."""
+    argv = [program('hooks'), '20000' if plan.quick else '200000', file]
+    output, found = os.path.join(plan.work, 'hooks'), {}
+    turns = in_turns([PLAIN, TAPPED], rounds(plan, 5, 3), lambda tool: run_under(tool, argv, output))
+    for tool, runs in turns.items():
+        for done in runs or []:
+            for line in done.output.splitlines():
+                name, ns = line.split()
+                found.setdefault(name, {}).setdefault(tool.name, []).append(float(ns))
+    return found
+
+
+def interval(plain, tapped):
+    """Mean difference in percent of plain, round by round, and half its 95 % confidence interval."""
+    differences = [100 * (b / a - 1) for a, b in zip(plain, tapped)]
+    if len(differences) < 2:
+        return None
+    t = T[len(differences) - 2] if len(differences) - 2 < len(T) else 1.96
+    return statistics.mean(differences), t * statistics.stdev(differences) / math.sqrt(len(differences))
+
+
+def show(figures):
+    rows = []
+    for name, runs in figures.get('runs', {}).items():
+        if not runs['plain']:
+            rows.append([name, '', 'died'])
+            continue
+        for what in runs['plain'][0]:
+            plain, row = [found[what] for found in runs['plain']], [name, what]
+            row.append(f'{number(median(plain), 2)}')
+            for tool in ('memtap', 'memtap run'):
+                if tool not in runs:
+                    row += ['', '']
+                    continue
+                tapped = [found[what] for found in runs[tool] or []]
+                found = interval(plain, tapped)
+                row += [number(median(tapped), 2), f'{found[0]:+.2f} ± {found[1]:.2f} %' if found else 'died']
+            rows.append(row)
+    if not rows:
+        return
+    print('Medians of the rounds; differences to plain are paired by round: mean and 95 % confidence interval (t).\n')
+    print_table(['', 'of', 'plain', 'memtap', 'difference', 'memtap run', 'difference'], rows)
+    hooks = [f'{name} {number(median(ns["plain"]))} + {number(median(ns["memtap"]) - median(ns["plain"]))} ns'
+             for name, ns in figures['hooks'].items() if 'plain' in ns and 'memtap' in ns]
+    print('The hooks of engines and files have no switch; a call of each, plain and what the tap adds '
+          f'(tests/bench/hooks.c): {"; ".join(hooks)}.\n')

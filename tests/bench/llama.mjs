@@ -1,0 +1,25 @@
+// Loads a model into llama.cpp inside node (tests/engines/llama-node), on one thread, and prints what each request took
+// by the engine's own clock: a line of JSON each. The engine's log, with the times of images, goes to the error stream.
+//
+//   node llama.mjs REQUESTS TOKENS MODEL.gguf [MMPROJ.gguf IMAGE.png]
+//
+// The first request warms up and is not printed.
+
+import { createRequire } from 'node:module'
+
+const { loadModel } = createRequire(new URL('../engines/llama-node/', import.meta.url))('@fugood/llama.node')
+const [requests, tokens, model, mmproj, image] = process.argv.slice(2)
+
+const session = await loadModel({ model, n_ctx: 512, n_threads: 1, n_gpu_layers: 0, use_mmap: true })
+if (mmproj) await session.initMultimodal({ path: mmproj, use_gpu: false })
+for (let number = 0; number <= Number(requests); number++) {
+  const { timings } = await session.completion({
+    prompt: `${number}${mmproj ? '<__media__>' : ''} is a number and it is`,
+    n_predict: number > 0 ? Number(tokens) : 1,
+    temperature: 0,
+    ignore_eos: true, // random weights may end a text at once
+    ...(mmproj ? { media_paths: [image] } : {}),
+  })
+  if (number > 0) console.log(JSON.stringify({ bench: { tokens: timings.predicted_n, ms: timings.predicted_ms } }))
+}
+await session.release()

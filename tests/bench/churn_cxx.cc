@@ -3,7 +3,7 @@
  *
  *   churn_cxx STEPS
  *
- * Prints nanoseconds per step; a step is about five pairs of new and delete.
+ * Prints nanoseconds per step; a step is about ten pairs of new and delete.
  */
 #include <chrono>
 #include <cstdio>

@@ -11,7 +11,7 @@ CASES = [('freed by another, 1 + 1 threads', ['churn', 'exchange', '1', 2000000]
          ('freed by another, 2 + 2 threads', ['churn', 'exchange', '2', 2000000], 'block', 10),
          ('short threads, 1 at a time', ['churn', 'threads', '1', 10000], 'block', 5),
          ('short threads, 4 at a time', ['churn', 'threads', '4', 10000], 'block', 5),
-         ('map of texts', ['churn_cxx', 500000], 'step', 5)]
+         ('map of texts', ['churn_cxx', 500000], 'ten pairs', 5)]
 
 
 def measure(plan):

@@ -126,7 +126,8 @@ def show(figures):
                     continue
                 tapped = [found[what] for found in runs[tool] or []]
                 found = interval(plain, tapped)
-                row += [number(median(tapped), 2), f'{found[0]:+.2f} ± {found[1]:.2f} %' if found else 'died']
+                difference = f'{found[0]:+.2f} ± {found[1]:.2f} %' if found else '– (one round)' if tapped else 'died'
+                row += [number(median(tapped), 2), difference]
             rows.append(row)
     if not rows:
         return

@@ -9,7 +9,8 @@ from .tools import HEAPTRACK_INTERPRET, RECORDED, TAPPED, make
 ABOUT = 'events per second of memtap report, beside heaptrack_interpret and heaptrack_print'
 PAIRS, QUICK_PAIRS = 20000000, 2000000  # 40 and 4 million events
 
-REPORT, INTERPRET = make('memtap report'), make('heaptrack_interpret + heaptrack_print')
+REPORT, LIST = make('memtap report'), make('memtap ls (names no frames)')
+INTERPRET = make('heaptrack_interpret + heaptrack_print')
 
 
 def shell(command, *words):
@@ -18,8 +19,8 @@ def shell(command, *words):
 
 def replay(tool, recorded):
     """One reading of a recording; heaptrack's in the two steps of its command line, less the compression between."""
-    if tool is REPORT:
-        return run([MEMTAP, 'report', '--quiet', recorded[tool]])
+    if tool in (REPORT, LIST):
+        return run([MEMTAP, *(['report', '--quiet'] if tool is REPORT else ['ls']), recorded[tool]])
     interpreted = recorded[tool] + '.interpreted'
     first = shell('exec "$1" < "$2" > "$3"', HEAPTRACK_INTERPRET, recorded[tool], interpreted)
     shell('zstd -q -f -1 "$1" -o "$1.zst"', interpreted)
@@ -34,9 +35,10 @@ def replay(tool, recorded):
 
 def measure_recording(argv, more, count, work):
     """Records with both tools, and reads it in turns."""
-    recorded = {REPORT: os.path.join(work, 'replay-memtap'), INTERPRET: os.path.join(work, 'replay-heaptrack')}
+    recorded = {tool: os.path.join(work, 'replay-' + ('heaptrack' if tool is INTERPRET else 'memtap'))
+                for tool in (REPORT, LIST, INTERPRET)}
     run_under(TAPPED, argv, recorded[REPORT], **more)
-    tools, possible = [REPORT], not RECORDED.absent and os.path.exists(HEAPTRACK_INTERPRET)
+    tools, possible = [REPORT, LIST], not RECORDED.absent and os.path.exists(HEAPTRACK_INTERPRET)
     if possible and run_under(RECORDED, argv, recorded[INTERPRET], **more):
         tools.append(INTERPRET)
     found = {'events': count_events(recorded[REPORT]), 'bytes': {tool.name: size_of(recorded[tool]) for tool in tools}}

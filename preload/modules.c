@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "lines.h"
+#include "maps.h"
 
 #define MODULES 4096u
 #define PHDRS 16u
@@ -38,36 +39,6 @@ static struct {
     void (*retire)(uint64_t start, uint64_t end);
     struct kept_file maps;
 } list = { .maps = { .path = "/proc/self/maps", .flags = O_RDONLY } };
-
-/* --- reading /proc/self/maps ------------------------------------------------------------------------------------- */
-
-struct mapping {
-    uint64_t start, end, offset, inode;
-    bool executable;
-    const char *path;
-};
-
-/* "start-end perms offset major:minor inode   path" (proc(5)). */
-static struct mapping parse_mapping(const char *line)
-{
-    struct mapping m;
-    const char *p;
-    m.start = sys_parse_number(line, &p, 16);
-    m.end = sys_parse_number(p + (*p == '-'), &p, 16);
-    m.executable = sys_strlen(p) > 5 && p[3] == 'x';
-    for (int i = 0; i < 2; i++)
-        while (*p && *p++ != ' ')
-            ;
-    m.offset = sys_parse_number(p, &p, 16);
-    for (int i = 0; i < 2; i++)
-        while (*p && *p++ != ' ')
-            ;
-    m.inode = sys_parse_number(p, &p, 10);
-    while (*p == ' ')
-        p++;
-    m.path = p;
-    return m;
-}
 
 /* --- one module -------------------------------------------------------------------------------------------------- */
 
@@ -223,7 +194,7 @@ static void read_maps(struct lines *lines)
     for (uint32_t i = 0; i < list.count; i++)
         list.module[i].seen = false;
     for (char *line; (line = lines_next(lines));) {
-        struct mapping m = parse_mapping(line);
+        struct mapping m = maps_parse(line);
         if (m.offset == 0 || m.inode != base_inode) {
             base = m.start;
             base_inode = m.inode;
@@ -234,19 +205,52 @@ static void read_maps(struct lines *lines)
     retire_unseen();
 }
 
+/* Whether nothing in the list has to do with this mapping. */
+static bool is_news(const struct mapping *code)
+{
+    for (uint32_t i = 0; i < list.count; i++) {
+        const struct module *m = &list.module[i];
+        bool same_file = m->inode == code->inode && sys_equal(m->path, code->path);
+        if (same_file || (!is_gone(m) && m->start < code->end && code->start < m->end))
+            return false;
+    }
+    return true;
+}
+
+/* Adds the module of an address where the rest of the list cannot have changed with it. False: all have to be looked
+ * at. */
+static bool look_at(int fd, uint64_t pc)
+{
+    static char path[4096], other[4096];
+    struct mapping code, head;
+    enum maps_answer answer = maps_at(fd, pc, &code, path, sizeof path);
+    if (answer != MAPS_FOUND)
+        return answer == MAPS_NOTHING;
+    if (!code.executable || !code.inode || !is_news(&code))
+        return false;
+    if (maps_at(fd, code.start - code.offset, &head, other, sizeof other) != MAPS_FOUND || head.inode != code.inode ||
+        head.offset != 0)
+        return false;
+    add_module(&code, head.start);
+    return true;
+}
+
 /*
- * Brings the list up to date. One thread looks at a time; another one that wants to goes on with what is known: it
- * could be a signal handler on the same thread, so it must not wait.
+ * Brings the list up to date, at least with the module of an address, if one is given. One thread looks at a time;
+ * another one that wants to goes on with what is known: it could be a signal handler on the same thread, so it must not
+ * wait.
  */
-static bool look(void)
+static bool look(uint64_t pc)
 {
     static struct lines lines;
     if (__atomic_exchange_n(&list.busy, 1, __ATOMIC_ACQUIRE))
         return false;
     int fd = kept_get(&list.maps);
     if (fd >= 0) {
-        lines_begin(&lines, fd);
-        read_maps(&lines);
+        if (!pc || !list.count || !look_at(fd, pc)) {
+            lines_begin(&lines, fd);
+            read_maps(&lines);
+        }
         kept_put(&list.maps, fd);
     } else {
         tracefile_shortfall(TRACE_SHORT_NO_PROC);
@@ -267,7 +271,7 @@ static bool is_strange(uint64_t pc)
 static struct module *find_or_look(uint64_t pc)
 {
     struct module *m = find(pc);
-    if (m || is_strange(pc) || !look())
+    if (m || is_strange(pc) || !look(pc))
         return m;
     if (!(m = find(pc)))
         list.strange[(pc >> 12) % STRANGE_PAGES] = pc >> 12;
@@ -322,7 +326,7 @@ void modules_start(void (*retire)(uint64_t start, uint64_t end))
 
 void modules_changed(void)
 {
-    look();
+    look(0);
 }
 
 void modules_forget(bool interrupted)

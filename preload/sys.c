@@ -105,6 +105,11 @@ int sys_unlink(const char *path)
     return (int)CALL(SYS_unlinkat, AT_FDCWD, path, 0);
 }
 
+int sys_ioctl(int fd, unsigned long request, void *argument)
+{
+    return (int)CALL(SYS_ioctl, fd, request, argument);
+}
+
 long sys_read_link(const char *path, char *buffer, size_t size)
 {
     long n = CALL(SYS_readlinkat, AT_FDCWD, path, buffer, size - 1);

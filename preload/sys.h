@@ -30,6 +30,7 @@ int64_t sys_position(int fd);                            /* where the next read 
 int sys_reserve(int fd, uint64_t offset, uint64_t size); /* backs a range of the file with disk space; 0 or -errno */
 int sys_make_dir(const char *path, int mode);
 int sys_unlink(const char *path);
+int sys_ioctl(int fd, unsigned long request, void *argument);
 long sys_read_link(const char *path, char *buffer, size_t size); /* NUL-terminates; length or -errno */
 int sys_pipe(int fd[2], int flags);                              /* both ends at 100 or above where possible */
 void sys_yield(void);

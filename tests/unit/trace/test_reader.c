@@ -93,8 +93,17 @@ static void see(struct seen *s, const struct trace *t, struct trace_reader *r, c
     const struct record *rec = &e->record;
     const struct trace_health *h = trace_health(t);
     uint64_t known[] = {
-        e->time,           e->tid,          e->part,           rec->kind,           trace_reader_done(r), h->damaged_chunks,
-        h->bad_records,    trace_ns(t, 5e6), trace_end_time(t), trace_node_count(t), trace_string_count(t),
+        e->time,
+        e->tid,
+        e->part,
+        rec->kind,
+        trace_reader_done(r),
+        h->damaged_chunks,
+        h->bad_records,
+        trace_ns(t, 5e6),
+        trace_end_time(t),
+        trace_node_count(t),
+        trace_string_count(t),
     };
     unsigned fields = rec->kind == RECORD_ALLOC ? 5 : rec->kind == RECORD_FREE ? 2 : record_shape(rec->kind).fields;
     add(s, known, sizeof known);
@@ -142,7 +151,8 @@ static void reading_may_end_at_any_event(void **state)
     (void)state;
     make_trace();
     for (uint64_t most = 0; most < 3000; most += 271) {
-        struct seen alone = read_with(TRACE_DECODE_INLINE, most, true), helped = read_with(TRACE_DECODE_AHEAD, most, false);
+        struct seen alone = read_with(TRACE_DECODE_INLINE, most, true),
+                    helped = read_with(TRACE_DECODE_AHEAD, most, false);
         assert_int_equal(alone.events, most);
         assert_true(alone.sum == helped.sum && helped.events == most);
     }

@@ -26,7 +26,7 @@ void progress_begin(struct progress *p, const char *what, uint64_t total, bool q
 void progress_step(struct progress *p, uint64_t done)
 {
     char rest[UNITS_TEXT];
-    if (!p->enabled || !done || !p->total)
+    if (!p->enabled || !done || done > p->total)
         return;
     uint64_t now = now_ns(), passed = now - p->started_ns;
     if (passed < PATIENCE_NS || now - p->shown_ns < REFRESH_NS)

@@ -238,6 +238,7 @@ static void note_reached(struct heap *h, const struct record *r)
         h->reached = h->requests == u->event;
 }
 
+#define STEP 65536u    /* events from one look at the clock to the next */
 #define IN_CACHE 8192u /* places for blocks: looking ahead for so few costs more than it gains */
 
 /* Fetches what the events that come next will look at. */
@@ -251,13 +252,13 @@ static void look_ahead(struct heap *h, struct trace_reader *r)
     }
 }
 
-static void replay(struct heap *h)
+/* `p` counts the bytes of the whole session, `before` those of traces that were replayed already. */
+static void replay(struct heap *h, struct progress *p, uint64_t before)
 {
-    struct progress p;
+    const struct trace_event *e;
     struct trace_reader *r = trace_reader_new(h->trace);
     inherit_begin(h);
-    progress_begin(&p, "replaying", trace_health(h->trace)->bytes, h->options.quiet);
-    for (const struct trace_event *e; (e = trace_reader_next(r)) && !stops_before(h, e);) {
+    while ((e = trace_reader_next(r)) && !stops_before(h, e)) {
         if (h->watches)
             inherit_answer(h, e);
         if (h->options.before_event)
@@ -268,13 +269,13 @@ static void replay(struct heap *h)
         h->time = e->time;
         apply(h, e);
         note_reached(h, &e->record);
-        if (h->events % 65536 == 0)
-            progress_step(&p, trace_reader_done(r));
+        if (h->events % STEP == 0)
+            progress_step(p, before + trace_reader_done(r));
     }
     inherit_answer(h, NULL);
-    while (trace_reader_next(r))
-        ; /* definitions may still come */
-    progress_end(&p);
+    for (uint64_t i = 1; trace_reader_next(r); i++) /* definitions may still come */
+        if (i % STEP == 0)
+            progress_step(p, before + trace_reader_done(r));
     trace_reader_free(r);
 }
 
@@ -310,19 +311,25 @@ static struct heap *find_parent(const struct session *s, struct heap **heap, uin
 struct heap **heap_replay(const struct session *s, const struct heap_options *options)
 {
     struct heap **heap = memory_take(s->count * sizeof *heap);
+    struct progress p;
+    uint64_t bytes = 0, done = 0;
     for (uint32_t i = 0; i < s->count; i++) {
         heap[i] = heap_new(s->trace[i], i, options);
+        bytes += trace_health(s->trace[i])->bytes;
         if (options->peak)
             heap[i]->options.until =
                 (struct heap_until){ .what = HEAP_UNTIL_EVENT, .event = options->found[i]->totals.peak_event };
     }
+    progress_begin(&p, "replaying", bytes, options->quiet);
     for (uint32_t i = s->count; i-- > 0;) {
-        replay(heap[i]);
+        replay(heap[i], &p, done);
+        done += trace_health(s->trace[i])->bytes;
         inherit_settle(heap[i]);
         struct heap *parent = trace_info(s->trace[i])->forked ? find_parent(s, heap, i) : NULL;
         if (parent)
             inherit_ask(heap[i], parent);
     }
+    progress_end(&p);
     for (uint32_t i = 0; i < s->count; i++)
         inherit_sum(heap[i]);
     return heap;

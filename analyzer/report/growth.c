@@ -125,10 +125,13 @@ static void print_headline(const struct growth *g, uint32_t process, const struc
     if (worst == LEAKS_GROWING)
         fprintf(out, "GROWING: %s%s per %s, that is %s per day at this rate\n", units_change(rate, l->bytes_per_unit),
                 sampling_error(error, l->variance), l->exposure.unit, units_change(day, per_day(l->bytes_per_hour)));
-    else if (worst == LEAKS_INCONCLUSIVE)
+    if (worst == LEAKS_GROWING && l->maybe_per_unit > 0)
+        fprintf(out, "%s more per %s are inconclusive, and not in that\n", units_change(rate, l->maybe_per_unit),
+                l->exposure.unit);
+    if (worst == LEAKS_INCONCLUSIVE)
         fprintf(out, "INCONCLUSIVE: up to %s per %s may grow; the sample is too small to tell\n",
                 units_change(rate, most_per_unit(l->maybe_per_unit, l->variance)), l->exposure.unit);
-    else
+    if (worst > LEAKS_INCONCLUSIVE)
         fprintf(out, "STEADY: nothing grows with the %ss\n", l->exposure.unit);
     fprintf(out,
             "judged on %" PRIu64 " of %" PRIu64 " %ss (%s), in %u slices; the first is warm-up, the last too "

@@ -244,6 +244,58 @@ static void replay_stops_at_the_peak_and_at_a_mark(void **state)
     heap_free_all(whole, 1);
 }
 
+static void sampled_blocks_stand_for_others(void **state)
+{
+    struct heap_weight w = heap_weigh(4096, 100);
+    (void)state;
+    b.header.identity.sample_bytes = 4096;
+    builder_alloc(&b, 2001, 0x1000, 100);
+    builder_alloc(&b, 2002, 0x2000, 100);
+    builder_alloc(&b, 2003, 0x4000, 5000);
+    builder_free(&b, 2004, 0x1000);
+    replay(NULL);
+    assert_int_equal(heap_sample_mean(heap[0]), 4096);
+    assert_true(totals()->alloc_count == 2 * w.blocks + 1 && totals()->free_count == w.blocks);
+    assert_int_equal(totals()->alloc_bytes, 2 * w.bytes + 5000);
+    assert_true(totals()->live_blocks == w.blocks + 1 && totals()->live_spread == w.spread);
+    assert_int_equal(totals()->live_bytes, w.bytes + 5000);
+    assert_int_equal(totals()->peak_bytes, 2 * w.bytes + 5000);
+    assert_true(totals()->peak_spread == 2 * w.spread);
+    assert_int_equal(totals()->temporary, 0);
+}
+
+/* In an exact trace the address would lie in no block, so the mapping is meant. */
+static void a_tag_on_a_block_that_was_not_sampled_is_not_its_mappings(void **state)
+{
+    struct record_tag inside = { .time = 2002, .address = 0x20010, .string = 7 };
+    struct record_tag whole = { .time = 2003, .address = 0x40000, .string = 8 };
+    (void)state;
+    b.header.identity.sample_bytes = 4096;
+    map(2000, 0x20000, 0x10000, PROT_READ | PROT_WRITE);
+    map(2001, 0x40000, 0x10000, PROT_READ | PROT_WRITE);
+    builder_put(&b, RECORD_TAG, &inside, "");
+    builder_put(&b, RECORD_TAG, &whole, "");
+    replay(NULL);
+    assert_int_equal(heap_mapping(heap[0], 0)->tag, 0);
+    assert_int_equal(heap_mapping(heap[0], 1)->tag, 8);
+}
+
+/* Where the tap had no more room for the addresses of sampled blocks, it records every free. */
+static void frees_of_unsampled_blocks_are_no_news(void **state)
+{
+    (void)state;
+    b.header.identity.sample_bytes = 16;
+    b.header.status.shortfall = TRACE_SHORT_SAMPLE_FULL;
+    builder_free(&b, 2001, 0x1000);
+    builder_end_chunk(&b);
+    builder_chunk(&b, 1, 43, 2000);
+    builder_alloc(&b, 2002, 0x1000, 100); /* another thread has got the address at once */
+    replay(NULL);
+    assert_int_equal(totals()->unmatched_frees, 0);
+    assert_int_equal(totals()->repaired, 0);
+    assert_int_equal(totals()->live_blocks, 1);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -261,6 +313,9 @@ int main(void)
         test(an_unaligned_mremap_leaves_nothing_behind_and_takes_nothing_of_others),
         test(shmdt_releases_all_pieces_of_a_segment),
         test(replay_stops_at_the_peak_and_at_a_mark),
+        test(sampled_blocks_stand_for_others),
+        test(a_tag_on_a_block_that_was_not_sampled_is_not_its_mappings),
+        test(frees_of_unsampled_blocks_are_no_news),
     };
     return unit_main(tests);
 }

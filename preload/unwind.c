@@ -43,7 +43,7 @@ static bool is_own(const void *pc)
     return (uintptr_t)pc - chosen.own_start < chosen.own_end - chosen.own_start;
 }
 
-static bool is_passing(uint64_t pc)
+bool unwind_passes(uint64_t pc)
 {
     uintptr_t start = (uintptr_t)__start_hooks_that_pass, end = (uintptr_t)__stop_hooks_that_pass;
     return pc - start < end - start;
@@ -70,7 +70,7 @@ static unsigned count_common(const struct frames *f, void *const *pc, unsigned c
 
 uint32_t unwind_node(struct cursor *cursor, uint32_t parent, uint64_t pc)
 {
-    uint32_t node = unlikely(is_passing(pc)) ? parent : stacks_find(parent, pc);
+    uint32_t node = unlikely(unwind_passes(pc)) ? parent : stacks_find(parent, pc);
     if (node)
         return node;
     struct module_place place = modules_locate(cursor, pc);

@@ -71,8 +71,9 @@ static void tell(uint64_t kind, void *const *pc, unsigned count, void *const *ot
 static uint32_t fold(void *const *pc, unsigned count)
 {
     uint32_t node = RECORD_NODE_NONE;
-    while (count-- > 0 && (node = stacks_find(node, (uintptr_t)pc[count])))
-        ;
+    while (count-- > 0)
+        if (!unwind_passes((uintptr_t)pc[count]) && !(node = stacks_find(node, (uintptr_t)pc[count])))
+            return 0;
     return node;
 }
 

@@ -90,7 +90,9 @@ static inline uint32_t unwind_memo_same(const struct memos *memos, uint64_t pc, 
     return likely(unwind_memo_begins(m, unwind_key(pc, false), sp, fp)) && likely(unwind_memo_holds(m)) ? m->node : 0;
 }
 
-/* From unwind.c: the node of (parent, code address), defined if it is new; 0 if that is not possible. */
+/* From unwind.c: whether the code address is of a hook that is no frame. */
+bool unwind_passes(uint64_t pc);
+/* The node of (parent, code address), defined if it is new; 0 if that is not possible. */
 uint32_t unwind_node(struct cursor *cursor, uint32_t parent, uint64_t pc);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "base/memory.h"
 
-#define DEEPEST 64u /* imports of imports */
+#define DEEPEST 64u /* functions inside of this many namespaces, types and functions are looked for */
 
 /* A part of a function's code. */
 struct part {
@@ -23,6 +23,7 @@ struct part {
 struct unit {
     struct part *part; /* by start */
     uint32_t parts, room;
+    bool whole; /* functions inside of other entries are there, too */
 };
 
 KHASH_MAP_INIT_INT64(units, struct unit)
@@ -69,6 +70,13 @@ static void add_function(struct unit *u, Dwarf_Die *die)
     }
 }
 
+/* Whether functions with code can lie inside of such an entry. */
+static bool may_hold_functions(int tag)
+{
+    return tag == DW_TAG_namespace || tag == DW_TAG_module || tag == DW_TAG_class_type ||
+           tag == DW_TAG_structure_type || tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block;
+}
+
 /* The partial unit that stands in the place of this entry, at its first import into the unit. */
 static bool find_import(struct functions *f, Dwarf_Die *die, Dwarf_Die *partial)
 {
@@ -90,8 +98,10 @@ static void collect(struct functions *f, struct unit *u, Dwarf_Die *parent, uint
         int tag = dwarf_tag(&child);
         if (tag == DW_TAG_subprogram)
             add_function(u, &child);
-        else if (tag == DW_TAG_imported_unit && find_import(f, &child, &partial))
+        if (tag == DW_TAG_imported_unit && find_import(f, &child, &partial))
             collect(f, u, &partial, depth + 1);
+        else if (u->whole && may_hold_functions(tag))
+            collect(f, u, &child, depth + 1);
     } while (dwarf_siblingof(&child, &child) == 0);
 }
 
@@ -135,6 +145,7 @@ static const struct part *part_at(const struct unit *u, Dwarf_Addr address)
     return found;
 }
 
+/* Most functions stand right below the unit; the whole of it is read when one does not. */
 static const struct part *find_function(struct functions *f, Dwarf_Die *cu, Dwarf_Addr address)
 {
     int fresh;
@@ -144,6 +155,11 @@ static const struct part *find_function(struct functions *f, Dwarf_Die *cu, Dwar
         *u = (struct unit){ .part = NULL };
         read_unit(f, u, cu);
     }
+    const struct part *found = part_at(u, address);
+    if (found || u->whole)
+        return found;
+    u->whole = true;
+    read_unit(f, u, cu);
     return part_at(u, address);
 }
 
@@ -178,16 +194,6 @@ static bool step_inside(Dwarf_Die *die, Dwarf_Addr address)
     return false;
 }
 
-/* Whether the function that was inlined is described in this unit, or in one that it imports. */
-static bool has_origin(Dwarf_Die *call)
-{
-    Dwarf_Attribute attribute;
-    Dwarf_Die origin, unit;
-    return dwarf_formref_die(dwarf_attr(call, DW_AT_abstract_origin, &attribute), &origin) &&
-           (origin.cu == call->cu ||
-            (dwarf_diecu(&origin, &unit, NULL, NULL) && dwarf_tag(&unit) == DW_TAG_partial_unit));
-}
-
 uint32_t functions_at(struct functions *f, Dwarf_Die *cu, Dwarf_Addr address, Dwarf_Die **scope)
 {
     const struct part *p = cu ? find_function(f, cu, address) : NULL;
@@ -204,9 +210,6 @@ uint32_t functions_at(struct functions *f, Dwarf_Die *cu, Dwarf_Addr address, Dw
         array_room(f->scope, f->scopes, f->scope_room);
         f->scope[f->scopes++] = die;
     } while (step_inside(&die, address));
-    /* Of functions from other units, as link-time optimization inlines them, nothing is told. */
-    if (dwarf_tag(&f->scope[f->scopes - 1]) == DW_TAG_inlined_subroutine && !has_origin(&f->scope[f->scopes - 1]))
-        return 0;
     *scope = f->scope;
     return f->scopes;
 }

@@ -37,8 +37,12 @@ struct about {
     const char *component, *sentence;
 };
 
-/* Names are compared with each pattern once: what a name matches is kept as bits, one for each pattern. */
-KHASH_MAP_INIT_INT64(matches, uint64_t *)
+/* Names are compared with each pattern once; this is kept: */
+struct known {
+    bool plumbing;   /* see is_plumbing */
+    uint64_t bits[]; /* one for each pattern: the name matches it */
+};
+KHASH_MAP_INIT_INT64(matches, struct known *)
 
 struct rules {
     struct intern *text;
@@ -52,11 +56,12 @@ struct rules {
     uint32_t lines, line_room;
     const char **pattern;
     uint32_t patterns, pattern_room;
-    khash_t(matches) * matches; /* by the address of the name, which must not be used again for another */
+    khash_t(matches) * matches; /* by kind and address of the name, which must not be used again for another */
     struct {
-        const uint64_t *function, *module;
+        const struct known *function, *module;
     } * frame;                    /* of the stack that is being matched */
     uint32_t frame_room, wanting; /* the frame of it that wanted the memory */
+    uint64_t *met;                /* bits: the patterns that something of this stack matches */
 };
 
 const char *evidence_name(enum evidence e)
@@ -200,6 +205,7 @@ void rules_free(struct rules *r)
     free(r->line);
     free(r->pattern);
     free(r->frame);
+    free(r->met);
     free(r);
 }
 
@@ -246,39 +252,75 @@ const char *rules_about(const struct rules *r, const char *component)
 
 /* --- matching ---------------------------------------------------------------------------------------------------- */
 
-/* Which patterns a name matches. `mark` is the first character of the patterns for this kind of name; 0: functions. */
-static const uint64_t *bits_of(struct rules *r, const char *name, char mark)
+/* What a name stands for: the mark is the first character of the patterns for such names. */
+enum kind { KIND_FUNCTION = 0, KIND_MODULE = '@', KIND_CALL = '=' };
+
+/* Names that allocate for others. */
+static bool is_plumbing_name(const char *name, enum kind kind)
+{
+    static const char *const modules[] = { "libc.so*", "libc-2*", "libstdc++.so*", "ld-linux*", "libgcc_s*", "ld-2*" };
+    static const char *const functions[] = { "std::*", "operator new*", "__gnu_cxx::*", "void std::*" };
+    for (unsigned i = 0; kind == KIND_MODULE && i < sizeof modules / sizeof *modules; i++)
+        if (fnmatch(modules[i], name, 0) == 0)
+            return true;
+    for (unsigned i = 0; kind == KIND_FUNCTION && i < sizeof functions / sizeof *functions; i++)
+        if (fnmatch(functions[i], name, 0) == 0)
+            return true;
+    return false;
+}
+
+static const struct known *know(struct rules *r, const char *name, enum kind kind)
 {
     int fresh;
-    khint_t k = kh_put(matches, r->matches, (uintptr_t)name, &fresh);
+    khint_t k = kh_put(matches, r->matches, (uintptr_t)name ^ (uint64_t)kind << 56, &fresh);
     if (!fresh)
         return kh_value(r->matches, k);
-    uint64_t *bits = memory_take((r->patterns / 64 + 1) * sizeof *bits);
+    const char *text = kind == KIND_MODULE ? symbols_base_name(name) : name;
+    struct known *known = memory_take(sizeof *known + (r->patterns / 64 + 1) * sizeof *known->bits);
     for (uint32_t i = 0; i < r->patterns; i++) {
         const char *p = r->pattern[i];
-        bool for_others = *p == '@' || *p == '=';
-        if (mark ? *p == mark && fnmatch(p + 1, name, 0) == 0 : !for_others && fnmatch(p, name, 0) == 0)
-            bits[i / 64] |= 1ull << i % 64;
+        bool for_others = *p == KIND_MODULE || *p == KIND_CALL;
+        if (kind ? *p == (char)kind && fnmatch(p + 1, text, 0) == 0 : !for_others && fnmatch(p, text, 0) == 0)
+            known->bits[i / 64] |= 1ull << i % 64;
     }
-    return kh_value(r->matches, k) = bits;
+    known->plumbing = is_plumbing_name(text, kind);
+    return kh_value(r->matches, k) = known;
+}
+
+static bool has_bit(const uint64_t *bits, uint32_t i)
+{
+    return bits[i / 64] >> i % 64 & 1;
+}
+
+static void add_met(struct rules *r, const struct known *known)
+{
+    for (uint32_t i = 0; known && i <= r->patterns / 64; i++)
+        r->met[i] |= known->bits[i];
 }
 
 /* Looks up, once for each frame of a stack, what its function and its module match. */
-static void look_up_frames(struct rules *r, const struct symbol_stack *stack)
+static void look_up_frames(struct rules *r, const struct symbol_stack *stack, const char *call)
 {
+    size_t size = (r->patterns / 64 + 1) * sizeof *r->met;
+    if (!r->met)
+        r->met = memory_take(size);
+    memset(r->met, 0, size);
+    add_met(r, know(r, call, KIND_CALL));
     while (r->frame_room < stack->count)
         array_room(r->frame, r->frame_room, r->frame_room);
     for (uint32_t i = 0; i < stack->count; i++) {
         const struct symbol_frame *f = stack->frame[i];
-        r->frame[i].function = f->function ? bits_of(r, f->function, 0) : NULL;
-        r->frame[i].module = bits_of(r, symbols_base_name(f->module), '@');
+        r->frame[i].function = f->function ? know(r, f->function, KIND_FUNCTION) : NULL;
+        r->frame[i].module = know(r, f->module, KIND_MODULE);
+        add_met(r, r->frame[i].function);
+        add_met(r, r->frame[i].module);
     }
 }
 
 static bool frame_matches(const struct rules *r, uint32_t frame, uint32_t pattern)
 {
-    const uint64_t *bits = *r->pattern[pattern] == '@' ? r->frame[frame].module : r->frame[frame].function;
-    return bits && (bits[pattern / 64] >> pattern % 64 & 1);
+    const struct known *known = *r->pattern[pattern] == KIND_MODULE ? r->frame[frame].module : r->frame[frame].function;
+    return known && has_bit(known->bits, pattern);
 }
 
 /* The patterns from `i` on fit frames from `at` on; `here`: the first of them fits the frame `at` itself. */
@@ -307,36 +349,26 @@ static bool patterns_match(const struct rules *r, const struct rule *rule, uint3
     return false;
 }
 
-static bool rule_matches(const struct rules *r, const struct rule *rule, const struct symbol_stack *stack,
-                         const char *call)
+/* Most rules have a pattern that no frame of the stack matches: only of the others the order counts. */
+static bool rule_matches(const struct rules *r, const struct rule *rule, const struct symbol_stack *stack)
 {
-    for (uint32_t i = 0; i < rule->count; i++) {
-        const char *p = r->pattern[rule->pattern[i]];
-        if (*p == '=' && fnmatch(p + 1, call, 0) != 0)
+    for (uint32_t i = 0; i < rule->count; i++)
+        if (!has_bit(r->met, rule->pattern[i]))
             return false;
-    }
     return patterns_match(r, rule, 0, stack, 0, false);
 }
 
 /* Frames that allocate for others say nothing about who wanted the memory. */
-static bool is_plumbing(const struct symbol_frame *f)
+static bool is_plumbing(const struct rules *r, uint32_t frame)
 {
-    static const char *const modules[] = { "libc.so*", "libc-2*", "libstdc++.so*", "ld-linux*", "libgcc_s*", "ld-2*" };
-    static const char *const names[] = { "std::*", "operator new*", "__gnu_cxx::*", "void std::*" };
-    for (unsigned i = 0; i < sizeof modules / sizeof *modules; i++)
-        if (fnmatch(modules[i], symbols_base_name(f->module), 0) == 0)
-            return true;
-    for (unsigned i = 0; f->function && i < sizeof names / sizeof *names; i++)
-        if (fnmatch(names[i], f->function, 0) == 0)
-            return true;
-    return false;
+    return r->frame[frame].module->plumbing || (r->frame[frame].function && r->frame[frame].function->plumbing);
 }
 
 /* The innermost frame that wanted the memory for itself; the innermost of all if there is none. */
-static uint32_t wanting_frame(const struct symbol_stack *stack)
+static uint32_t wanting_frame(const struct rules *r, const struct symbol_stack *stack)
 {
     for (uint32_t i = 0; i < stack->count; i++)
-        if (!is_plumbing(stack->frame[i]))
+        if (!is_plumbing(r, i))
             return i;
     return 0;
 }
@@ -348,12 +380,12 @@ static uint32_t identity_of(const struct rules *r, const struct symbol_stack *st
     for (uint32_t i = 0; i < stack->count; i++) {
         bool at_boundary = false;
         for (uint32_t b = 0; b < r->boundaries && !at_boundary; b++)
-            at_boundary = frame_matches(r, i, r->boundary[b]);
+            at_boundary = has_bit(r->met, r->boundary[b]) && frame_matches(r, i, r->boundary[b]);
         if (at_boundary && inside)
             return i;
         if (at_boundary)
             break;
-        inside |= !is_plumbing(stack->frame[i]);
+        inside |= !is_plumbing(r, i);
     }
     return stack->count;
 }
@@ -368,10 +400,10 @@ static const char *module_component(struct rules *r, const char *module)
 struct attribution rules_attribute(struct rules *r, const struct symbol_stack *stack, const char *call)
 {
     struct attribution a = { .how = "", .evidence = EVIDENCE_STACK, .module = "" };
-    r->wanting = wanting_frame(stack);
+    look_up_frames(r, stack, call);
+    r->wanting = wanting_frame(r, stack);
     if (stack->count)
         a.module = stack->frame[r->wanting]->module;
-    look_up_frames(r, stack);
     a.identity = identity_of(r, stack);
     if (stack->tag) {
         a.component = rules_keep(r, stack->tag);
@@ -383,7 +415,7 @@ struct attribution rules_attribute(struct rules *r, const struct symbol_stack *s
         return a;
     }
     for (uint32_t i = 0; i < r->rules; i++)
-        if (rule_matches(r, &r->rule[i], stack, call)) {
+        if (rule_matches(r, &r->rule[i], stack)) {
             a.component = r->rule[i].component;
             a.how = r->rule[i].how;
             return a;

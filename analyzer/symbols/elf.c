@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "symbols/functions.h"
 
 /* A function of the symbol table. */
 struct function {
@@ -23,6 +24,7 @@ struct elf_module {
     Dwfl_Module *module;
     struct function *function; /* by start; dwfl_module_addrinfo would search all of them for every address */
     size_t functions;
+    struct functions *debug; /* those of the debug information */
 };
 
 static const Dwfl_Callbacks callbacks = {
@@ -102,6 +104,7 @@ struct elf_module *elf_open(const char *path, const uint8_t *build_id, size_t bu
     }
     if (m->module && dwfl_module_getelf(m->module, &bias) && has_build_id(m->module, build_id, build_id_size)) {
         read_functions(m);
+        m->debug = functions_new();
         return m;
     }
     elf_close(m);
@@ -112,8 +115,10 @@ void elf_close(struct elf_module *m)
 {
     if (m && m->dwfl)
         dwfl_end(m->dwfl);
-    if (m)
+    if (m) {
+        functions_free(m->debug);
         free(m->function);
+    }
     free(m);
 }
 
@@ -152,41 +157,23 @@ static void set_call_place(Dwarf_Die *cu, Dwarf_Die *die, struct elf_frame *oute
         outer->file = dwarf_filesrc(files, file, NULL, NULL);
 }
 
-/* The scopes around an address, innermost first: of an inlined function those of its caller, not of its definition. */
-static int find_scopes(Dwarf_Die *cu, Dwarf_Addr address, Dwarf_Die **scopes)
-{
-    Dwarf_Die innermost;
-    if (!cu || dwarf_getscopes(cu, address, scopes) <= 0)
-        return 0;
-    innermost = **scopes;
-    free(*scopes);
-    *scopes = NULL;
-    int count = dwarf_getscopes_die(&innermost, scopes);
-    return count > 0 ? count : 0;
-}
-
 uint32_t elf_frames(struct elf_module *m, uint64_t address, struct elf_frame *frame, uint32_t most)
 {
     Dwarf_Addr bias = 0;
-    Dwarf_Die *scopes = NULL, *cu = dwfl_module_addrdie(m->module, address, &bias);
-    int count = find_scopes(cu, address - bias, &scopes);
+    Dwarf_Die *scope = NULL, *cu = dwfl_module_addrdie(m->module, address, &bias);
     uint32_t used = 0;
     frame[0] = (struct elf_frame){ .function = NULL };
     set_line(m, address, &frame[0]);
-    for (int i = 0; i < count && used < most; i++) {
-        int tag = dwarf_tag(&scopes[i]);
-        if (tag != DW_TAG_subprogram && tag != DW_TAG_inlined_subroutine && tag != DW_TAG_entry_point)
-            continue;
-        frame[used].function = die_name(&scopes[i]);
-        if (tag != DW_TAG_inlined_subroutine || used + 1 == most) {
+    for (uint32_t i = functions_at(m->debug, cu, address - bias, &scope); i-- > 0 && used < most;) {
+        frame[used].function = die_name(&scope[i]);
+        if (i == 0 || used + 1 == most) {
             used++;
             break;
         }
         frame[used++].inlined = true;
         frame[used] = (struct elf_frame){ .function = NULL };
-        set_call_place(cu, &scopes[i], &frame[used]);
+        set_call_place(cu, &scope[i], &frame[used]);
     }
-    free(scopes);
     if (used == 0)
         used = 1;
     /* The symbol table's name is the mangled one also where DWARF has only the bare name. */

@@ -157,9 +157,17 @@ __attribute__((always_inline)) inline void inlined_twice(const Inlined &object)
 
 FRAME void inlined()
 {
+    struct Local {
+        FRAME static void local_method()
+        {
+            inlined_template(zero + 1);
+            AFTER_CALL;
+        }
+    };
     const Inlined object{ zero };
     inlined_twice(object);
     object.method();
+    Local::local_method();
     AFTER_CALL;
 }
 

@@ -27,7 +27,7 @@ ANALYZER_LINK  := $(if $(SAN),-fsanitize=$(SAN)) -Wl,-z,relro,-z,now
 
 TAP_SOURCES      := $(filter-out preload/hook_jemalloc.c,$(wildcard preload/*.c))
 TAP_OBJECTS      := $(TAP_SOURCES:%.c=build/%.o)
-JE_OBJECTS       := $(addprefix build/preload-je/,hook_jemalloc.o real.o sys.o)
+JE_OBJECTS       := $(addprefix build/preload-je/,hook_jemalloc.o real.o sys.o text.o)
 ANALYZER_SOURCES := $(wildcard analyzer/*.c analyzer/*/*.c)
 ANALYZER_OBJECTS := $(ANALYZER_SOURCES:%.c=$(BUILD)/%.o)
 ANALYZER         := $(if $(SAN),$(BUILD)/)memtap

@@ -6,7 +6,6 @@
 
 #include "components.h"
 #include "event_inside.h"
-#include "event_sampling.h"
 #include "event_start.h"
 #include "modules.h"
 #include "sample.h"
@@ -25,8 +24,7 @@ static __attribute__((noinline)) uint32_t tagged(struct cursor *cursor, const st
     return string ? stacks_tagged(cursor, node, string) : node;
 }
 
-/* The stack of the event. */
-static uint32_t stack_of(const struct thread_pass *pass, const void *caller)
+uint32_t event_stack(const struct thread_pass *pass, const void *caller)
 {
     if (pass->own)
         return RECORD_NODE_TAP;
@@ -61,38 +59,6 @@ void event_end(struct thread_pass *pass, uint64_t now)
     thread_leave(pass);
 }
 
-/* Hot path: the same where every event is recorded, nothing special is known of the thread, and its cursor has room for
- * an alloc or a free. NULL: event_begin has to find out. */
-static inline struct cursor *begin_quickly(struct thread *t, uintptr_t here)
-{
-    struct cursor *c = thread_enter_quickly(t, here);
-    if (likely(c && c->end - c->at >= (ptrdiff_t)RECORD_HOT_MAX))
-        return c;
-    if (c)
-        thread_leave_quickly(t);
-    return NULL;
-}
-
-static __attribute__((noinline)) void sample_and_leave(struct thread *t, uint64_t now)
-{
-    sample_take(t->cursor, now);
-    thread_leave_quickly(t);
-}
-
-static inline void end_quickly(struct thread *t, uint64_t now)
-{
-    if (sample_due(now))
-        sample_and_leave(t, now);
-    else
-        thread_leave_quickly(t);
-}
-
-/* Where recording has stopped: counts the event as lost, or returns false. */
-static inline bool lose_quickly(struct thread *t)
-{
-    return *event_state == EVENT_AWAKE && thread_lose_quickly(t);
-}
-
 void event_put_now(enum record_kind kind, uint64_t *time, const char *text)
 {
     struct thread_pass pass;
@@ -110,11 +76,17 @@ static void put_span(enum record_kind kind, uint64_t *time, uint64_t before, uin
     if (!event_begin(&pass))
         return;
     if (node)
-        *node = stack_of(&pass, caller);
+        *node = event_stack(&pass, caller);
     time[0] = stamp_now();
     time[1] = time[0] - before;
     ring_put(pass.cursor, kind, time, NULL, 0, NULL, 0);
     event_end(&pass, time[0]);
+}
+
+void event_failure(const struct thread_pass *pass, enum record_call call, size_t size, uint32_t node)
+{
+    struct record_alloc_failed r = { .time = stamp_now(), .size = size, .node = node, .call = call };
+    ring_put(pass->cursor, RECORD_ALLOC_FAILED, &r, NULL, 0, NULL, 0);
 }
 
 static uint64_t stamp_if_recording(void)
@@ -127,205 +99,6 @@ uint64_t event_stamp(void)
     const struct thread *t = &thread_self;
     bool old = *event_state == EVENT_AWAKE && t->ready == thread_generation && stamp_holds(t);
     return old ? t->cursor->coder.time : stamp_if_recording();
-}
-
-/* --- heap -------------------------------------------------------------------------------------------------------- */
-
-static void record_failure(const struct thread_pass *pass, enum record_call call, size_t size, uint32_t node)
-{
-    struct record_alloc_failed r = { .time = stamp_now(), .size = size, .node = node, .call = call };
-    ring_put(pass->cursor, RECORD_ALLOC_FAILED, &r, NULL, 0, NULL, 0);
-}
-
-static bool record_alloc(struct cursor *c, const struct record_alloc *r)
-{
-    uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
-    if (p)
-        ring_commit(c, record_put_alloc(&c->coder, p, r));
-    else
-        ring_lose(c);
-    return p != NULL;
-}
-
-/* True if a block was recorded. */
-static __attribute__((noinline)) bool alloc_slowly(enum record_call call, const void *block, size_t size,
-                                                   const void *caller)
-{
-    struct thread_pass pass;
-    if (lose_quickly(&thread_self) || !event_begin(&pass))
-        return false;
-    uint32_t node = stack_of(&pass, caller);
-    struct record_alloc r = { stamp_now(), (uintptr_t)block, size, node, call };
-    bool recorded = block && record_alloc(pass.cursor, &r);
-    if (!block)
-        record_failure(&pass, call, size, node);
-    event_end(&pass, r.time);
-    return recorded;
-}
-
-/* Where begin_quickly has succeeded, but the stack is another one than the last time, or tagged. */
-static __attribute__((noinline)) void alloc_elsewhere(enum record_call call, const void *block, size_t size,
-                                                      const void *caller, uint64_t now)
-{
-    struct thread_pass pass = { .thread = &thread_self, .cursor = thread_self.cursor };
-    uint32_t node = stack_of(&pass, caller);
-    struct record_alloc r = { now, (uintptr_t)block, size, node, call };
-    record_alloc(pass.cursor, &r);
-    end_quickly(&thread_self, now);
-}
-
-static __attribute__((noinline)) void alloc_quickly(enum record_call call, const void *block, size_t size,
-                                                    const void *caller)
-{
-    struct thread *t = &thread_self;
-    struct cursor *c = likely(block != NULL) ? begin_quickly(t, (uintptr_t)__builtin_frame_address(0)) : NULL;
-    if (unlikely(!c)) {
-        alloc_slowly(call, block, size, caller);
-        return;
-    }
-    uint64_t now = stamp_quickly(t, c);
-    uint32_t node = unwind_same_stack(c, caller);
-    if (unlikely(!node || t->tags)) {
-        alloc_elsewhere(call, block, size, caller, now);
-        return;
-    }
-    ring_commit(c,
-                record_put_alloc(&c->coder, c->at, &(struct record_alloc){ now, (uintptr_t)block, size, node, call }));
-    end_quickly(t, now);
-}
-
-/* Where not every event is recorded, or none. */
-static __attribute__((noinline)) void alloc_if_chosen(enum record_call call, const void *block, size_t size,
-                                                      const void *caller)
-{
-    bool counted = *event_state == EVENT_SAMPLING;
-    if (!sampling_passes_over(block, size, counted) && alloc_slowly(call, block, size, caller))
-        sampling_keep(block);
-}
-
-void event_alloc(enum record_call call, const void *block, size_t size, const void *caller)
-{
-    if (likely(*event_state == EVENT_AWAKE))
-        alloc_quickly(call, block, size, caller);
-    else if (!sampling_is_done_with_alloc(block, size))
-        alloc_if_chosen(call, block, size, caller);
-}
-
-/* True if it was recorded. */
-static __attribute__((noinline)) bool free_slowly(const void *block)
-{
-    struct thread_pass pass;
-    if (lose_quickly(&thread_self) || !event_begin(&pass))
-        return false;
-    uint8_t *p = ring_reserve(pass.cursor, RECORD_HOT_MAX);
-    struct record_free r = { stamp_now(), (uintptr_t)block };
-    if (p)
-        ring_commit(pass.cursor, record_put_free(&pass.cursor->coder, p, &r));
-    else
-        ring_lose(pass.cursor);
-    event_end(&pass, r.time);
-    return p != NULL;
-}
-
-static __attribute__((noinline)) void free_quickly(const void *block)
-{
-    struct thread *t = &thread_self;
-    struct cursor *c = begin_quickly(t, (uintptr_t)__builtin_frame_address(0));
-    if (unlikely(!c)) {
-        free_slowly(block);
-        return;
-    }
-    struct record_free r = { stamp_quickly(t, c), (uintptr_t)block };
-    ring_commit(c, record_put_free(&c->coder, c->at, &r));
-    end_quickly(t, r.time);
-}
-
-static __attribute__((noinline)) void free_if_kept(const void *block)
-{
-    if (!sampling_ignores(block) && free_slowly(block))
-        sampling_release(block);
-}
-
-void event_free(const void *block)
-{
-    if (likely(*event_state == EVENT_AWAKE))
-        free_quickly(block);
-    else if (!sampling_is_done_with_free(block))
-        free_if_kept(block);
-}
-
-static bool record_realloc(struct cursor *c, const struct record_realloc *r)
-{
-    uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
-    if (p)
-        ring_commit(c, record_put_realloc(&c->coder, p, r));
-    else
-        ring_lose(c);
-    return p != NULL;
-}
-
-struct event_before event_realloc_begin(const void *old)
-{
-    bool recorded = !old || sampling_release(old);
-    return (struct event_before){ recorded ? event_stamp() : 0, recorded };
-}
-
-/* Of a block that is recorded, to one that may not be; false: its end could not be recorded. */
-static bool realloc_recorded(const struct record_realloc *r, uint64_t before, bool failed, const void *caller)
-{
-    struct thread_pass pass;
-    if (!event_begin(&pass))
-        return false;
-    struct record_realloc complete = *r;
-    complete.node = r->address || failed ? stack_of(&pass, caller) : RECORD_NODE_NONE;
-    complete.time = stamp_now();
-    complete.took = complete.time - before;
-    bool recorded = !failed && record_realloc(pass.cursor, &complete);
-    if (failed)
-        record_failure(&pass, (enum record_call)r->call, r->size, (uint32_t)complete.node);
-    event_end(&pass, complete.time);
-    return recorded;
-}
-
-/* The same where every event is recorded, and begin_quickly succeeds; else false. */
-static bool realloc_quickly(const struct record_realloc *r, uint64_t before, const void *caller)
-{
-    struct thread *t = &thread_self;
-    struct cursor *c = begin_quickly(t, (uintptr_t)__builtin_frame_address(0));
-    if (unlikely(!c))
-        return false;
-    struct record_realloc complete = *r;
-    complete.time = stamp_quickly(t, c);
-    complete.took = complete.time - before;
-    complete.node = unwind_same_stack(c, caller);
-    if (unlikely(!complete.node || t->tags))
-        complete.node = stack_of(&(struct thread_pass){ .thread = t, .cursor = c }, caller);
-    record_realloc(c, &complete);
-    end_quickly(t, complete.time);
-    return true;
-}
-
-void event_realloc(enum record_call call, struct event_before before, const void *old, const void *block, size_t size,
-                   const void *caller)
-{
-    bool failed = !block && size > 0, chosen = failed || (block && !sampling_passes_over(block, size, false));
-    struct record_realloc r = {
-        .old = (uintptr_t)old, .address = chosen ? (uintptr_t)block : 0, .size = chosen ? size : 0, .call = call
-    };
-    if (likely(*event_state == EVENT_AWAKE && block) && realloc_quickly(&r, before.time, caller))
-        return;
-    bool recorded = before.recorded ? realloc_recorded(&r, before.time, failed, caller)
-                                    : chosen && alloc_slowly(call, block, size, caller);
-    if (before.recorded && !recorded)
-        sampling_keep(old); /* it lives on, or nothing says that it does not */
-    if (recorded && chosen)
-        sampling_keep(block);
-}
-
-void event_trim(uint64_t before, size_t pad, int released)
-{
-    struct record_trim r = { .pad = pad, .released = (uint64_t)released };
-    put_span(RECORD_TRIM, &r.time, before, NULL, NULL);
 }
 
 /* --- address space ----------------------------------------------------------------------------------------------- */
@@ -350,7 +123,7 @@ void event_map(enum record_call call, uint64_t before, const void *address, size
     struct record_map r = {
         .address = (uintptr_t)address,
         .size = size,
-        .node = stack_of(&pass, caller),
+        .node = event_stack(&pass, caller),
         .call = call,
         .prot = (uint64_t)prot,
         .flags = (uint64_t)flags,
@@ -368,7 +141,7 @@ void event_map_failed(enum record_call call, size_t size, const void *caller)
     struct thread_pass pass;
     if (!event_begin(&pass))
         return;
-    record_failure(&pass, call, size, stack_of(&pass, caller));
+    event_failure(&pass, call, size, event_stack(&pass, caller));
     thread_leave(&pass);
 }
 
@@ -405,6 +178,12 @@ void event_lock(const void *address, size_t size)
 {
     struct record_lock r = { .address = (uintptr_t)address, .size = size };
     event_put_now(RECORD_LOCK, &r.time, NULL);
+}
+
+void event_trim(uint64_t before, size_t pad, int released)
+{
+    struct record_trim r = { .pad = pad, .released = (uint64_t)released };
+    put_span(RECORD_TRIM, &r.time, before, NULL, NULL);
 }
 
 /* --- process ----------------------------------------------------------------------------------------------------- */

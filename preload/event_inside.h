@@ -11,6 +11,12 @@ bool event_begin_at(struct thread_pass *pass, uintptr_t here);
 /* Ends it; `now` is its time stamp. */
 void event_end(struct thread_pass *pass, uint64_t now);
 
+/* The number of the event's stack. */
+uint32_t event_stack(const struct thread_pass *pass, const void *caller);
+
+/* Records that a call gave no memory. */
+void event_failure(const struct thread_pass *pass, enum record_call call, size_t size, uint32_t node);
+
 /* Records a plain kind whose first field is the time, which is stamped now. text may be NULL. */
 void event_put_now(enum record_kind kind, uint64_t *time, const char *text);
 

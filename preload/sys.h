@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "arch.h"
+#include "text.h"
 
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
@@ -97,25 +98,5 @@ bool sys_protect(void *address, size_t size, int prot);
 uint64_t sys_mapped_bytes(void);                      /* what sys_map holds now */
 void sys_own_ranges(uint64_t *range, unsigned count); /* start and end of each of them; 0 and 0: none */
 uint64_t sys_resident_bytes(void);                    /* how much of that is in memory */
-
-/* --- text -------------------------------------------------------------------------------------------------------- */
-
-/* A bounded string under construction; what does not fit is dropped and `full` is set. */
-struct text {
-    char *start;
-    size_t size, used;
-    bool full;
-};
-#define TEXT_ON(array) ((struct text){ (array), sizeof(array), 0, false })
-
-void text_add(struct text *t, const char *s);
-void text_add_bytes(struct text *t, const char *s, size_t size);
-void text_add_number(struct text *t, uint64_t n);
-
-size_t sys_strlen(const char *s);
-bool sys_equal(const char *a, const char *b);
-bool sys_starts(const char *s, const char *prefix);
-/* The number at the start of s, UINT64_MAX if it is larger; *end is set behind it. */
-uint64_t sys_parse_number(const char *s, const char **end, unsigned base);
 
 #endif

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <time.h>
 
-#define PAGE 4096u
-#define FARTHEST 16u /* pages below the vDSO that are looked at */
+#define PAGE ((uintptr_t)4096)
+#define FARTHEST ((uintptr_t)16) /* pages below the vDSO that are looked at */
 
 static const volatile uint64_t unknown[2] = { 0, COARSE_UNKNOWN };
 const volatile uint64_t *coarse_clock = unknown;
@@ -50,7 +50,7 @@ static uintptr_t find_vdso(char *const *envp)
 void coarse_start(char *const *envp)
 {
     uintptr_t vdso = find_vdso(envp);
-    for (unsigned i = 1; vdso > FARTHEST * PAGE && i <= FARTHEST && !candidate.place; i++)
+    for (uintptr_t i = 1; vdso > FARTHEST * PAGE && i <= FARTHEST && !candidate.place; i++)
         if (sys_can_read((const void *)(vdso - i * PAGE)))
             candidate.place = find_in_page((const volatile uint64_t *)(vdso - i * PAGE));
     if (candidate.place)

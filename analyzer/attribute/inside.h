@@ -56,6 +56,8 @@ void tensors_sort_caches(struct finder *f);
  * is the file whose bytes lie there; NULL: not known.
  */
 bool tensors_own(struct finder *f, uint32_t tensor, const char *source, struct owner *o);
+/* The same for what lies between tensors: a processor's own form of them (AMX) takes more room than the file's. */
+void tensors_own_rest(const struct finder *f, struct owner *o);
 /* The model file of that path; NULL if it cannot be read, or is none. Opened once. */
 const struct model *tensors_model(struct tensors *t, const char *path);
 /* The first tensor that ends behind the offset of that file of the model; NULL if there is none. */

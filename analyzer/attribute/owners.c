@@ -141,11 +141,11 @@ static void own_plain(struct finder *f, const struct place *p, uint64_t start, u
     for (uint32_t i = heap_file_bytes_behind(f->heap, start); start < end; i++) {
         const struct heap_content *c = i < count ? heap_file_bytes(f->heap, i) : NULL;
         if (!c || c->start >= end) {
-            own_by_site(f, p, start, end);
+            tensors_own_rest(f, own_by_site(f, p, start, end));
             return;
         }
         if (c->start > start)
-            own_by_site(f, p, start, c->start);
+            tensors_own_rest(f, own_by_site(f, p, start, c->start));
         uint64_t from = c->start > start ? c->start : start, to = c->end < end ? c->end : end;
         path = trace_string(f->trace, c->file);
         own_by_file(f, p, from, to, path ? path : "", c->offset + (from - c->start), how);

@@ -156,6 +156,19 @@ static const char *how_of(const struct heap_buffer *b)
     return "read";
 }
 
+void tensors_own_rest(const struct finder *f, struct owner *o)
+{
+    bool weights = o->component && strncmp(o->component, "weights", 7) == 0;
+    for (uint32_t i = heap_buffer_count(f->heap); weights && i-- > 0;) {
+        const struct heap_buffer *b = heap_buffer(f->heap, i);
+        if (b->start > o->start || o->end > b->end)
+            continue;
+        o->how = how_of(b);
+        o->buffer = b->type;
+        return;
+    }
+}
+
 static const struct model_tensor *find_tensor(const struct model *m, const struct heap_content *tensor)
 {
     const struct model_tensor *found = m ? model_find(m, tensor->name) : NULL;

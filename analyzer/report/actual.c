@@ -46,7 +46,7 @@ static enum actual_part part_of_buffer(const struct heap *h, const struct heap_b
 {
     if (strstr(b->type, "Mapped"))
         return ACTUAL_MAPPED;
-    if (strstr(b->type, "REPACK"))
+    if (strstr(b->type, "REPACK") || strstr(b->type, "AMX"))
         return ACTUAL_REPACKED;
     if (b->usage == 2)
         return ACTUAL_COMPUTE;

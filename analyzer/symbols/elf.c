@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "symbols/functions.h"
+#include "symbols/units.h"
 
 /* A function of the symbol table. */
 struct function {
@@ -25,6 +26,7 @@ struct elf_module {
     struct function *function; /* by start; dwfl_module_addrinfo would search all of them for every address */
     size_t functions;
     struct functions *debug; /* those of the debug information */
+    struct units *units;
 };
 
 static const Dwfl_Callbacks callbacks = {
@@ -105,6 +107,7 @@ struct elf_module *elf_open(const char *path, const uint8_t *build_id, size_t bu
     if (m->module && dwfl_module_getelf(m->module, &bias) && has_build_id(m->module, build_id, build_id_size)) {
         read_functions(m);
         m->debug = functions_new();
+        m->units = units_new(m->module);
         return m;
     }
     elf_close(m);
@@ -117,6 +120,7 @@ void elf_close(struct elf_module *m)
         dwfl_end(m->dwfl);
     if (m) {
         functions_free(m->debug);
+        units_free(m->units);
         free(m->function);
     }
     free(m);
@@ -134,11 +138,13 @@ static const char *die_name(Dwarf_Die *die)
     return name ? name : dwarf_diename(die);
 }
 
-static void set_line(struct elf_module *m, GElf_Addr address, struct elf_frame *frame)
+static void set_line(struct elf_module *m, GElf_Addr address, Dwarf_Die *cu, Dwarf_Addr bias, struct elf_frame *frame)
 {
     int line = 0;
     Dwfl_Line *l = dwfl_module_getsrc(m->module, address);
-    frame->file = l ? dwfl_lineinfo(l, NULL, &line, NULL, NULL, NULL) : NULL;
+    Dwarf_Line *of_unit = l || !cu ? NULL : dwarf_getsrc_die(cu, address - bias);
+    frame->file = l ? dwfl_lineinfo(l, NULL, &line, NULL, NULL, NULL) : dwarf_linesrc(of_unit, NULL, NULL);
+    dwarf_lineno(of_unit, &line);
     frame->line = line > 0 ? (uint32_t)line : 0;
 }
 
@@ -162,8 +168,10 @@ uint32_t elf_frames(struct elf_module *m, uint64_t address, struct elf_frame *fr
     Dwarf_Addr bias = 0;
     Dwarf_Die *scope = NULL, *cu = dwfl_module_addrdie(m->module, address, &bias);
     uint32_t used = 0;
+    if (!cu)
+        cu = units_at(m->units, address, &bias);
     frame[0] = (struct elf_frame){ .function = NULL };
-    set_line(m, address, &frame[0]);
+    set_line(m, address, cu, bias, &frame[0]);
     for (uint32_t i = functions_at(m->debug, cu, address - bias, &scope); i-- > 0 && used < most;) {
         frame[used].function = die_name(&scope[i]);
         if (i == 0 || used + 1 == most) {

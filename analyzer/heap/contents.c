@@ -8,15 +8,7 @@
 /* The first item that ends behind `address`. */
 static uint32_t find_item(const struct heap_contents *c, uint64_t address)
 {
-    uint32_t low = 0, high = c->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (c->item[middle].end > address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
+    return array_behind(c->item, c->count, end, address);
 }
 
 static void insert_item(struct heap_contents *c, uint32_t at, const struct heap_content *item)

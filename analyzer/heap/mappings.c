@@ -7,15 +7,7 @@
 
 uint32_t heap_mapping_behind(const struct heap *h, uint64_t address)
 {
-    uint32_t low = 0, high = h->mappings;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (h->mapping[middle].end > address)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
+    return array_behind(h->mapping, h->mappings, end, address);
 }
 
 static void count(struct heap *h, const struct heap_mapping *m, uint64_t bytes, bool made)

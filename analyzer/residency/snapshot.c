@@ -103,14 +103,7 @@ void residency_free(struct residency_snapshot *s)
 /* Bytes of all runs below an address. */
 static struct residency_bytes below(const struct residency_snapshot *s, uint64_t address)
 {
-    uint32_t low = 0, high = s->runs;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (s->run[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    uint32_t low = array_behind(s->run, s->runs, end, address);
     struct residency_bytes sum = s->before[low];
     if (low < s->runs && s->run[low].start < address)
         add_run(&sum, &s->run[low], address - s->run[low].start);
@@ -129,15 +122,7 @@ static struct residency_bytes of_runs(const struct residency_snapshot *s, uint64
 /* The first mapping that ends behind the address. */
 static uint32_t vma_behind(const struct residency_snapshot *s, uint64_t address)
 {
-    uint32_t low = 0, high = s->vmas;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (s->vma[middle].end <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return array_behind(s->vma, s->vmas, end, address);
 }
 
 /* What is only known as a sum over a mapping is taken to lie evenly in it. */

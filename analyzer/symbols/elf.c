@@ -74,14 +74,7 @@ static void read_functions(struct elf_module *m)
 /* The innermost function that holds the address, if any. */
 static const char *symbol_name(const struct elf_module *m, GElf_Addr address)
 {
-    size_t low = 0, high = m->functions;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (m->function[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    size_t low = array_behind(m->function, m->functions, start, address);
     for (int tries = 0; low-- > 0 && tries < 8; tries++)
         if (address < m->function[low].end) {
             while (low > 0 && m->function[low - 1].start == m->function[low].start &&

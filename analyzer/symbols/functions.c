@@ -129,14 +129,7 @@ static void read_unit(struct functions *f, struct unit *u, Dwarf_Die *cu)
 static const struct part *part_at(const struct unit *u, Dwarf_Addr address)
 {
     const struct part *found = NULL;
-    uint32_t low = 0, high = u->parts;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (u->part[middle].start <= address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    uint32_t low = array_behind(u->part, u->parts, start, address);
     for (; low > 0 && u->part[low - 1].reach > address; low--) {
         const struct part *p = &u->part[low - 1];
         if (p->end > address && (!found || p->order < found->order))

@@ -56,14 +56,7 @@ Dwarf_Die *units_at(struct units *u, Dwarf_Addr address, Dwarf_Addr *bias)
 {
     if (!u->read)
         read_units(u);
-    uint32_t low = 0, high = u->ranges;
     *bias = u->bias;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (u->range[middle].start <= address - u->bias)
-            low = middle + 1;
-        else
-            high = middle;
-    }
+    uint32_t low = array_behind(u->range, u->ranges, start, address - u->bias);
     return low > 0 && address - u->bias < u->range[low - 1].end ? u->range[low - 1].unit : NULL;
 }

@@ -31,6 +31,8 @@ static void apply_failed(struct heap *h, const struct record_alloc_failed *r)
 {
     uint32_t site = sites_find(h, r->node, r->call, r->call >= RECORD_CALL_MMAP); /* may move h->site */
     h->site[site].failed++;
+    if (h->site[site].own) /* what the loader could not get for the tap is no failure of the program's */
+        return;
     h->totals.failed_allocs++;
     h->has_failure = true;
     h->failure = (struct heap_failure){ .time = r->time, .event = h->events, .size = r->size, .site = site };

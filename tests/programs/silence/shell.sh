@@ -24,11 +24,12 @@ kill -USR1 $$
 (trap 'echo "child got TERM"; exit 5' TERM; kill -TERM $BASHPID; sleep 1) ; echo "child: $?"
 
 coproc CAT { cat; }
+cat_pid=$CAT_PID # gone once bash has seen it end
 echo through a coprocess >&"${CAT[1]}"
 read -r line <&"${CAT[0]}"
 echo "$line"
 exec {CAT[1]}>&-
-wait "$CAT_PID"; echo "coprocess: $?"
+wait "$cat_pid"; echo "coprocess: $?"
 
 exec 5>notes; echo noted >&5; exec 5>&-; cat notes
 set -o pipefail

@@ -7,8 +7,8 @@
 #include "stamp.h"
 #include "unwind.h"
 
-/* Hot path: begins an event where every event is recorded, nothing special is known of the thread, and its cursor has room for
- * an alloc or a free. NULL: event_begin has to find out. */
+/* Hot path: begins an event where every event is recorded, nothing special is known of the thread, and its cursor has
+ * room for an alloc or a free. NULL: event_begin has to find out. */
 static inline struct cursor *begin_quickly(struct thread *t, uintptr_t here)
 {
     struct cursor *c = thread_enter_quickly(t, here);
@@ -39,13 +39,20 @@ static inline bool lose_quickly(struct thread *t)
     return *event_state == EVENT_AWAKE && thread_lose_quickly(t);
 }
 
-static bool record_alloc(struct cursor *c, const struct record_alloc *r)
+/* Room for a record of the hot kinds; where there is none, the event is counted as lost. */
+static uint8_t *reserve_or_lose(struct cursor *c)
 {
     uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
+    if (!p)
+        ring_lose(c);
+    return p;
+}
+
+static bool record_alloc(struct cursor *c, const struct record_alloc *r)
+{
+    uint8_t *p = reserve_or_lose(c);
     if (p)
         ring_commit(c, record_put_alloc(&c->coder, p, r));
-    else
-        ring_lose(c);
     return p != NULL;
 }
 
@@ -119,12 +126,10 @@ static __attribute__((noinline)) bool free_slowly(const void *block)
     struct thread_pass pass;
     if (lose_quickly(&thread_self) || !event_begin(&pass))
         return false;
-    uint8_t *p = ring_reserve(pass.cursor, RECORD_HOT_MAX);
+    uint8_t *p = reserve_or_lose(pass.cursor);
     struct record_free r = { stamp_now(), (uintptr_t)block };
     if (p)
         ring_commit(pass.cursor, record_put_free(&pass.cursor->coder, p, &r));
-    else
-        ring_lose(pass.cursor);
     event_end(&pass, r.time);
     return p != NULL;
 }
@@ -158,11 +163,9 @@ void event_free(const void *block)
 
 static bool record_realloc(struct cursor *c, const struct record_realloc *r)
 {
-    uint8_t *p = ring_reserve(c, RECORD_HOT_MAX);
+    uint8_t *p = reserve_or_lose(c);
     if (p)
         ring_commit(c, record_put_realloc(&c->coder, p, r));
-    else
-        ring_lose(c);
     return p != NULL;
 }
 
@@ -210,12 +213,12 @@ static bool realloc_quickly(const struct record_realloc *r, uint64_t before, con
 void event_realloc(enum record_call call, struct event_before before, const void *old, const void *block, size_t size,
                    const void *caller)
 {
-    bool failed = !block && size > 0, chosen = failed || (block && !sampling_passes_over(block, size, false));
-    struct record_realloc r = {
-        .old = (uintptr_t)old, .address = chosen ? (uintptr_t)block : 0, .size = chosen ? size : 0, .call = call
-    };
+    struct record_realloc r = { .old = (uintptr_t)old, .address = (uintptr_t)block, .size = size, .call = call };
     if (likely(*event_state == EVENT_AWAKE && block) && realloc_quickly(&r, before.time, caller))
         return;
+    bool failed = !block && size > 0, chosen = failed || (block && !sampling_passes_over(block, size, false));
+    if (!chosen)
+        r.address = r.size = 0;
     bool recorded = before.recorded ? realloc_recorded(&r, before.time, failed, caller)
                                     : chosen && alloc_slowly(call, block, size, caller);
     if (before.recorded && !recorded)

@@ -32,6 +32,9 @@ struct owner {
     double weight; /* of a sample: how many bytes each of these stands for (heap_weigh); else 1 */
 };
 
+/* How a buffer of the engine holds what is in it, by the name of its type: "mapped", "repacked", ...; NULL: "read". */
+const char *owners_how(const struct heap_buffer *b);
+
 /* Bytes of an owner's, with all that they stand for. */
 uint64_t owner_weigh(const struct owner *o, uint64_t bytes);
 

@@ -143,8 +143,7 @@ static const struct heap_buffer *buffer_of(const struct heap *h, const struct he
     return NULL;
 }
 
-/* How a buffer holds what is in it, by the name of its type. */
-static const char *how_of(const struct heap_buffer *b)
+const char *owners_how(const struct heap_buffer *b)
 {
     static const struct {
         const char *part, *how;
@@ -158,15 +157,14 @@ static const char *how_of(const struct heap_buffer *b)
 
 void tensors_own_rest(const struct finder *f, struct owner *o)
 {
+    const struct heap_content rest = { .start = o->start, .end = o->end };
+    uint32_t number;
     bool weights = o->component && strncmp(o->component, "weights", 7) == 0;
-    for (uint32_t i = heap_buffer_count(f->heap); weights && i-- > 0;) {
-        const struct heap_buffer *b = heap_buffer(f->heap, i);
-        if (b->start > o->start || o->end > b->end)
-            continue;
-        o->how = how_of(b);
-        o->buffer = b->type;
+    const struct heap_buffer *b = weights ? buffer_of(f->heap, &rest, &number) : NULL;
+    if (!b)
         return;
-    }
+    o->how = owners_how(b);
+    o->buffer = b->type;
 }
 
 static const struct model_tensor *find_tensor(const struct model *m, const struct heap_content *tensor)
@@ -212,7 +210,7 @@ bool tensors_own(struct finder *f, uint32_t tensor, const char *source, struct o
         return false;
     bool weights = strncmp(path, "weights", 7) == 0;
     o->component = rules_keep(f->rules, path);
-    o->how = weights ? how_of(b) : "";
+    o->how = weights ? owners_how(b) : "";
     o->model = "";
     if (weights)
         find_origin(f->tensors, c, source, o);

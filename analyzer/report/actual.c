@@ -24,7 +24,15 @@ static bool starts_with(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* ACTUAL_PARTS: of none of them. */
+/* Of weights. ACTUAL_PARTS: of none of them. */
+static enum actual_part part_of_how(const char *how)
+{
+    return strcmp(how, "mapped") == 0     ? ACTUAL_MAPPED
+           : strcmp(how, "repacked") == 0 ? ACTUAL_REPACKED
+           : strcmp(how, "read") == 0     ? ACTUAL_READ
+                                          : ACTUAL_PARTS;
+}
+
 static enum actual_part part_of(const struct summary_component *c)
 {
     if (starts_with(c->path, "kv-cache/swa"))
@@ -33,21 +41,15 @@ static enum actual_part part_of(const struct summary_component *c)
         return ACTUAL_KV_FULL;
     if (strcmp(c->path, "compute/text") == 0 || strcmp(c->path, "compute/vision") == 0)
         return ACTUAL_COMPUTE; /* what schedules them is no buffer of theirs */
-    if (!starts_with(c->path, "weights/"))
-        return ACTUAL_PARTS;
-    return strcmp(c->how, "mapped") == 0     ? ACTUAL_MAPPED
-           : strcmp(c->how, "repacked") == 0 ? ACTUAL_REPACKED
-           : strcmp(c->how, "read") == 0     ? ACTUAL_READ
-                                             : ACTUAL_PARTS;
+    return starts_with(c->path, "weights/") ? part_of_how(c->how) : ACTUAL_PARTS;
 }
 
 /* A buffer has no name, but a type and a usage; a cache is told by the first tensor in it. */
 static enum actual_part part_of_buffer(const struct heap *h, const struct heap_buffer *b)
 {
-    if (strstr(b->type, "Mapped"))
-        return ACTUAL_MAPPED;
-    if (strstr(b->type, "REPACK") || strstr(b->type, "AMX"))
-        return ACTUAL_REPACKED;
+    enum actual_part part = part_of_how(owners_how(b));
+    if (part == ACTUAL_MAPPED || part == ACTUAL_REPACKED)
+        return part;
     if (b->usage == 2)
         return ACTUAL_COMPUTE;
     for (uint32_t i = 0; i < heap_tensor_count(h); i++) {

@@ -25,6 +25,8 @@ struct builder {
     struct record_coder coder;
 };
 
+static const char *builder_written = "";
+
 static inline void builder_begin(struct builder *b, uint32_t pid)
 {
     static const char strings[] = "host\0/bin/program\0program\0--option";
@@ -95,6 +97,15 @@ static inline void builder_write(struct builder *b, const char *path)
     fwrite(&b->header, sizeof b->header, 1, f);
     fwrite(b->log, 1, b->log_size, f);
     fclose(f);
+    builder_written = path;
+}
+
+/* After a test: removes the file that was written last. */
+static inline int builder_remove(void **state)
+{
+    (void)state;
+    unlink(builder_written);
+    return 0;
 }
 
 #endif

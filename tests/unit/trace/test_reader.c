@@ -188,14 +188,7 @@ static void what_comes_soon_is_shown_once_and_then_comes(void **state)
     trace_close(t);
 }
 
-static int clean(void **state)
-{
-    (void)state;
-    unlink(path);
-    return 0;
-}
-
-#define test(name) cmocka_unit_test_teardown(name, clean)
+#define test(name) cmocka_unit_test_teardown(name, builder_remove)
 
 int main(void)
 {

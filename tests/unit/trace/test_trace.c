@@ -149,14 +149,7 @@ static void what_is_no_trace_is_refused(void **state)
     assert_int_equal(e.code, EXIT_DAMAGED);
 }
 
-static int clean(void **state)
-{
-    (void)state;
-    unlink(path);
-    return 0;
-}
-
-#define test(name) cmocka_unit_test_teardown(name, clean)
+#define test(name) cmocka_unit_test_teardown(name, builder_remove)
 
 int main(void)
 {

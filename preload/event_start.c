@@ -61,7 +61,7 @@ static bool start_in_child(void)
     ring_forget(interrupted);
     stacks_forget(interrupted);
     components_forget();
-    modules_forget(interrupted);
+    modules_forget();
     sample_forget();
     thread_forget();
     stamp_forked();
@@ -106,6 +106,7 @@ static bool start_in_session(void)
 /* What is remembered about code that has been unloaded must not be believed of what takes its place. */
 static void forget_code(uint64_t from, uint64_t to)
 {
+    unwind_code_goes();
     stacks_retire(from, to);
     unwind_code_gone(from, to);
 }
@@ -115,7 +116,6 @@ static bool start_in_image(void)
     volatile uint32_t *wiped = sys_map_wiped(sys_page_size());
     char **envp = find_arguments();
     image.config = config_read(envp);
-    coarse_start(envp);
     settings_keep(envp, image.settings, sizeof image.settings);
     image.off = image.config->disabled || !start_in_session();
     image.wiped = wiped != NULL;
@@ -123,6 +123,7 @@ static bool start_in_image(void)
         event_state = wiped;
     if (image.off)
         return false;
+    coarse_start(envp);
     sampling_start(image.config->sample);
     sys_single_threaded = real_next("__libc_single_threaded");
     modules_start(forget_code);

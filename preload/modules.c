@@ -11,6 +11,7 @@
 #define MODULES 4096u
 #define PHDRS 16u
 #define ARENA_SIZE 65536u
+#define PATIENCE_NS 1000000000ull /* how long another thread's look is waited for */
 #define STRANGE_PAGES 256u
 #define STRANGE_NS 1000000000ull /* how long a page is remembered as being no code */
 
@@ -235,29 +236,48 @@ static bool look_at(int fd, uint64_t pc)
     return true;
 }
 
-/*
- * Brings the list up to date, at least with the module of an address, if one is given. One thread looks at a time;
- * another one that wants to goes on with what is known: it could be a signal handler on the same thread, so it must not
- * wait.
- */
-static bool look(uint64_t pc)
+/* Waits while another thread looks: what it finds may be what is wanted. Not for ever, for it may never go on. */
+static bool begin_look(void)
+{
+    if (!__atomic_exchange_n(&list.busy, 1, __ATOMIC_ACQUIRE))
+        return true;
+    uint64_t until = sys_clock_ns(CLOCK_MONOTONIC) + PATIENCE_NS;
+    while (__atomic_exchange_n(&list.busy, 1, __ATOMIC_ACQUIRE)) {
+        if (sys_clock_ns(CLOCK_MONOTONIC) > until)
+            return false;
+        sys_yield();
+    }
+    return true;
+}
+
+/* The list is this thread's alone. */
+static bool look_alone(uint64_t pc)
 {
     static struct lines lines;
-    if (__atomic_exchange_n(&list.busy, 1, __ATOMIC_ACQUIRE))
-        return false;
     int fd = kept_get(&list.maps);
-    if (fd >= 0) {
-        if (!pc || !list.count || !look_at(fd, pc)) {
-            lines_begin(&lines, fd);
-            read_maps(&lines);
-        }
-        kept_put(&list.maps, fd);
-    } else {
+    if (fd < 0) {
         tracefile_shortfall(TRACE_SHORT_NO_PROC);
+        return false;
     }
+    if (!pc || (!find(pc) && (!list.count || !look_at(fd, pc)))) {
+        lines_begin(&lines, fd);
+        read_maps(&lines);
+    }
+    kept_put(&list.maps, fd);
     list.looked_ns = sys_clock_ns(CLOCK_MONOTONIC);
-    __atomic_store_n(&list.busy, 0, __ATOMIC_RELEASE);
-    return fd >= 0;
+    return true;
+}
+
+/* Brings the list up to date, at least with the module of an address, if one is given. Signals wait: a handler of this
+ * thread might want to look too, or leave by siglongjmp. */
+static bool look(uint64_t pc)
+{
+    uint64_t signals = sys_block_signals();
+    bool mine = begin_look(), looked = mine && look_alone(pc);
+    if (mine)
+        __atomic_store_n(&list.busy, 0, __ATOMIC_RELEASE);
+    sys_unblock_signals(signals);
+    return looked;
 }
 
 /* An unwinder that has lost its way brings up addresses that are no code: looking for each again and again would cost
@@ -329,11 +349,10 @@ void modules_changed(void)
     look(0);
 }
 
-void modules_forget(bool interrupted)
+void modules_forget(void)
 {
     for (uint32_t i = 0; i < list.count; i++)
         list.module[i].recorded = false;
     kept_close(&list.maps); /* it shows the parent's memory */
-    if (!interrupted)
-        list.busy = 0;
+    list.busy = 0;
 }

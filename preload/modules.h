@@ -35,6 +35,6 @@ void modules_start(void (*retire)(uint64_t start, uint64_t end));
 void modules_changed(void);
 
 /* In a forked child: every module has to be recorded anew. */
-void modules_forget(bool interrupted);
+void modules_forget(void);
 
 #endif

@@ -77,6 +77,16 @@ uint32_t stacks_find(uint32_t parent, uint64_t value)
     return number;
 }
 
+#ifdef UNWIND_CHECK
+bool stacks_is(uint32_t number, uint64_t value, uint32_t *parent)
+{
+    const struct node *node = number == RECORD_NODE_NONE ? NULL : node_at(number);
+    if (node)
+        *parent = node->parent;
+    return node && __atomic_load_n(&node->value, __ATOMIC_RELAXED) == value;
+}
+#endif
+
 /* Puts memory of `size` bytes where *place points, unless there is some. */
 static bool provide(void **place, size_t size)
 {

@@ -13,6 +13,11 @@
 /* The node for (parent, value), or 0 if it is not there yet. Hot path. */
 uint32_t stacks_find(uint32_t parent, uint64_t value);
 
+#ifdef UNWIND_CHECK
+/* Whether a node (or none) has this value; sets its parent. */
+bool stacks_is(uint32_t node, uint64_t value, uint32_t *parent);
+#endif
+
 /*
  * Adds and records the node. `module` and `offset` go into its definition: module 0 means that offset is an address.
  * Returns the node (somebody else's, if they were first), or 0 if the table is full or recording has stopped.

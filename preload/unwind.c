@@ -134,7 +134,7 @@ uint32_t unwind_stack(struct cursor *cursor, const void *caller)
     arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
     if (chosen.memo) {
         node = unwind_memo_stack(cursor, cursor->attached, &r);
-        unwind_check(node, false, &r);
+        unwind_check(node, false, &r, unwind_memos_of(cursor)->generation);
     }
     return node ? node : walk(cursor, f, arch_caller_pc(caller));
 }
@@ -144,22 +144,22 @@ void unwind_ready(void)
     unwind_check_start();
 }
 
-static void forget_memos(void)
+void unwind_code_goes(void)
 {
     if (__atomic_add_fetch(&unwind_generation, 1, __ATOMIC_ACQ_REL) == 0)
-        __atomic_add_fetch(&unwind_generation, 1, __ATOMIC_ACQ_REL);
+        __atomic_add_fetch(&unwind_generation, 2, __ATOMIC_ACQ_REL);
 }
 
 void unwind_code_gone(uint64_t from, uint64_t to)
 {
-    forget_memos();
     if (chosen.unwinder)
         chosen.unwinder->code_gone(from, to);
+    __atomic_add_fetch(&unwind_generation, 1, __ATOMIC_ACQ_REL);
 }
 
 void unwind_forked(void)
 {
-    forget_memos();
+    unwind_generation = (unwind_generation | 1) + 2; /* the thread that was forgetting code may have stayed behind */
     if (chosen.unwinder && chosen.unwinder->forked)
         chosen.unwinder->forked();
 }

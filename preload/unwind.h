@@ -45,10 +45,13 @@ static inline uint32_t unwind_same_stack(const struct cursor *cursor, const void
     arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
     uint32_t node = likely(cursor->attached != NULL) ? unwind_memo_same(cursor->attached, r.pc, r.sp, r.fp) : 0;
     if (likely(node != 0))
-        unwind_check(node, true, &r);
+        unwind_check(node, true, &r, unwind_memos_of(cursor)->generation);
     return node;
 }
 
+/* Before what is known of code that was unloaded is forgotten anywhere, and when it is: what other threads learn between
+ * the two, from a part of it, does not last. */
+void unwind_code_goes(void);
 void unwind_code_gone(uint64_t from, uint64_t to);
 void unwind_forked(void);
 

@@ -66,15 +66,13 @@ static void tell(uint64_t kind, void *const *pc, unsigned count, void *const *ot
     }
 }
 
-/* The node that stands for these frames; 0 if there is none. A node has but one parent and one address, so two stacks
- * with the same node are the same, frame for frame. */
-static uint32_t fold(void *const *pc, unsigned count)
+/* Whether a node stands for these frames, the innermost first. One frame may have two numbers (see stacks.c). */
+static bool stands_for(uint32_t node, void *const *pc, unsigned count)
 {
-    uint32_t node = RECORD_NODE_NONE;
-    while (count-- > 0)
-        if (!unwind_passes((uintptr_t)pc[count]) && !(node = stacks_find(node, (uintptr_t)pc[count])))
-            return 0;
-    return node;
+    for (unsigned i = 0; i < count; i++)
+        if (!unwind_passes((uintptr_t)pc[i]) && !stacks_is(node, (uintptr_t)pc[i], &node))
+            return false;
+    return node == RECORD_NODE_NONE;
 }
 
 static void compare_with_libunwind(void *const *pc, unsigned count)
@@ -95,12 +93,11 @@ void unwind_check_start(void)
     check.libunwind = unwind_libunwind.start();
 }
 
-void unwind_check(uint32_t node, bool same, const struct unwind_registers *r)
+void unwind_check(uint32_t node, bool same, const struct unwind_registers *r, uint32_t generation)
 {
     static __thread void *pc[FRAMES + 1] __attribute__((tls_model("initial-exec")));
     static __thread uint32_t busy __attribute__((tls_model("initial-exec")));
     static uint32_t turn;
-    uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
     if (!open_counts() || (busy && ++busy < 64)) /* in a handler; one that left by siglongjmp is forgotten in time */
         return;
     add(node ? same ? &check.counts->same : &check.counts->other : &check.counts->slow, 1);
@@ -110,11 +107,11 @@ void unwind_check(uint32_t node, bool same, const struct unwind_registers *r)
     pc[0] = (void *)r->pc;
     int walked = unwind_table_walk(*r, pc + 1, FRAMES);
     unsigned count = 1 + (unsigned)(walked < 0 ? 0 : walked);
-    uint32_t fresh = walked < 0 ? 0 : fold(pc, count);
-    if (generation != __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE))
-        count = 0; /* code was unloaded meanwhile */
+    bool same_frames = walked >= 0 && stands_for(node, pc, count);
+    if (generation % 2 == 0 || generation != __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE))
+        count = 0; /* code was being forgotten meanwhile */
     add(&check.counts->frames, count);
-    if (count && fresh != node) {
+    if (count && !same_frames) {
         add(&check.counts->differed, 1);
         tell(1, pc, count, NULL, 0);
     }

@@ -23,15 +23,16 @@ struct unwind_counts {
 
 #ifdef UNWIND_CHECK
 void unwind_check_start(void); /* when libc is ready */
-void unwind_check(uint32_t node, bool same, const struct unwind_registers *r);
+/* `generation`: of the memo that gave the node. */
+void unwind_check(uint32_t node, bool same, const struct unwind_registers *r, uint32_t generation);
 #else
 static inline void unwind_check_start(void)
 {
 }
 
-static inline void unwind_check(uint32_t node, bool same, const struct unwind_registers *r)
+static inline void unwind_check(uint32_t node, bool same, const struct unwind_registers *r, uint32_t generation)
 {
-    (void)node, (void)same, (void)r;
+    (void)node, (void)same, (void)r, (void)generation;
 }
 #endif
 

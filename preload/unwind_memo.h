@@ -37,8 +37,14 @@ struct memos {
     uint32_t generation; /* all is of this one; never 0 but at first */
 };
 
-/* Grows when code is unloaded. */
+/* Grows when code is unloaded; even while it is being forgotten, never 0. */
 extern HIDDEN uint32_t unwind_generation;
+
+/* Those of a cursor that has some. */
+static inline const struct memos *unwind_memos_of(const struct cursor *cursor)
+{
+    return cursor->attached;
+}
 
 /* Bytes of memory for the memos of a cursor. */
 size_t unwind_memo_size(void);

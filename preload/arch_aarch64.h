@@ -30,6 +30,12 @@ static inline uint64_t arch_ticks(void)
     return ticks;
 }
 
+/* Arm ARM, B2.3.12 and D11.2.1: reading the counter is ordered by isb only. */
+static inline void arch_order(void)
+{
+    __asm__ volatile("dsb ish\n\tisb" : : : "memory");
+}
+
 /* The architecture demands a constant rate (Arm ARM, D11.1.2). */
 static inline bool arch_ticks_usable(void)
 {

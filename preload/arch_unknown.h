@@ -28,6 +28,11 @@ static inline uint64_t arch_ticks(void)
     return 0;
 }
 
+static inline void arch_order(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 static inline bool arch_ticks_usable(void)
 {
     return false;

@@ -31,6 +31,12 @@ static inline uint64_t arch_ticks(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* Loads, locked operations and readings of the counter (Intel SDM vol. 2, LFENCE; on AMD since Linux makes it so). */
+static inline void arch_order(void)
+{
+    __asm__ volatile("lfence" : : : "memory");
+}
+
 /* CPUID 8000'0007 EDX bit 8, "invariant TSC" (Intel SDM vol. 3, 18.17.1; AMD APM vol. 3, appendix E). */
 static inline bool arch_ticks_usable(void)
 {

@@ -89,16 +89,28 @@ void event_failure(const struct thread_pass *pass, enum record_call call, size_t
     ring_put(pass->cursor, RECORD_ALLOC_FAILED, &r, NULL, 0, NULL, 0);
 }
 
-static uint64_t stamp_if_recording(void)
+static bool is_recording(void)
 {
-    return event_awake() && tracefile_hindrance() < 0 ? stamp_now() : 0;
+    return event_awake() && tracefile_hindrance() < 0;
+}
+
+/* The cursor whose last stamp will do for the next event; NULL: it has to be stamped anew. */
+static const struct cursor *stamped_before(void)
+{
+    const struct thread *t = &thread_self;
+    return *event_state == EVENT_AWAKE && t->ready == thread_generation && stamp_holds(t) ? t->cursor : NULL;
 }
 
 uint64_t event_stamp(void)
 {
-    const struct thread *t = &thread_self;
-    bool old = *event_state == EVENT_AWAKE && t->ready == thread_generation && stamp_holds(t);
-    return old ? t->cursor->coder.time : stamp_if_recording();
+    const struct cursor *c = stamped_before();
+    return c ? c->coder.time : is_recording() ? stamp_now() : 0;
+}
+
+uint64_t event_stamp_heap(const void *block)
+{
+    const struct cursor *c = stamped_before();
+    return c ? c->coder.time : is_recording() ? stamp_heap(block) : 0;
 }
 
 /* --- address space ----------------------------------------------------------------------------------------------- */
@@ -190,7 +202,7 @@ void event_trim(uint64_t before, size_t pad, int released)
 
 void event_fork_begin(void)
 {
-    thread_self.fork_before = stamp_if_recording(); /* of its own: what came before is earlier */
+    thread_self.fork_before = is_recording() ? stamp_now() : 0; /* of its own: what came before is earlier */
 }
 
 void event_fork_end(int pid)

@@ -15,8 +15,9 @@
 
 #include "sys.h"
 
-/* The trace clock. */
+/* The trace clock, for an event that is about to be: of the address space, or of the heap. */
 uint64_t event_stamp(void);
+uint64_t event_stamp_heap(const void *block);
 
 /* block NULL: the allocation failed. */
 void event_alloc(enum record_call call, const void *block, size_t size, const void *caller);

@@ -64,7 +64,7 @@ static __attribute__((noinline)) bool alloc_slowly(enum record_call call, const 
     if (lose_quickly(&thread_self) || !event_begin(&pass))
         return false;
     uint32_t node = event_stack(&pass, caller);
-    struct record_alloc r = { stamp_now(), (uintptr_t)block, size, node, call };
+    struct record_alloc r = { stamp_heap(block), (uintptr_t)block, size, node, call };
     bool recorded = block && record_alloc(pass.cursor, &r);
     if (!block)
         event_failure(&pass, call, size, node);
@@ -92,7 +92,7 @@ static __attribute__((noinline)) void alloc_quickly(enum record_call call, const
         alloc_slowly(call, block, size, caller);
         return;
     }
-    uint64_t now = stamp_quickly(t, c);
+    uint64_t now = stamp_quickly(t, c, block, size);
     uint32_t node = unwind_same_stack(c, caller);
     if (unlikely(!node || t->tags)) {
         alloc_elsewhere(call, block, size, caller, now);
@@ -127,7 +127,7 @@ static __attribute__((noinline)) bool free_slowly(const void *block)
     if (lose_quickly(&thread_self) || !event_begin(&pass))
         return false;
     uint8_t *p = reserve_or_lose(pass.cursor);
-    struct record_free r = { stamp_now(), (uintptr_t)block };
+    struct record_free r = { stamp_heap(block), (uintptr_t)block };
     if (p)
         ring_commit(pass.cursor, record_put_free(&pass.cursor->coder, p, &r));
     event_end(&pass, r.time);
@@ -142,7 +142,7 @@ static __attribute__((noinline)) void free_quickly(const void *block)
         free_slowly(block);
         return;
     }
-    struct record_free r = { stamp_quickly(t, c), (uintptr_t)block };
+    struct record_free r = { stamp_quickly(t, c, block, 0), (uintptr_t)block };
     ring_commit(c, record_put_free(&c->coder, c->at, &r));
     end_quickly(t, r.time);
 }
@@ -172,7 +172,7 @@ static bool record_realloc(struct cursor *c, const struct record_realloc *r)
 struct event_before event_realloc_begin(const void *old)
 {
     bool recorded = !old || sampling_release(old);
-    return (struct event_before){ recorded ? event_stamp() : 0, recorded };
+    return (struct event_before){ recorded ? event_stamp_heap(old) : 0, recorded };
 }
 
 /* Of a block that is recorded, to one that may not be; false: its end could not be recorded. */
@@ -183,7 +183,7 @@ static bool realloc_recorded(const struct record_realloc *r, uint64_t before, bo
         return false;
     struct record_realloc complete = *r;
     complete.node = r->address || failed ? event_stack(&pass, caller) : RECORD_NODE_NONE;
-    complete.time = stamp_now();
+    complete.time = stamp_heap((const void *)r->address);
     complete.took = complete.time - before;
     bool recorded = !failed && record_realloc(pass.cursor, &complete);
     if (failed)
@@ -200,7 +200,7 @@ static bool realloc_quickly(const struct record_realloc *r, uint64_t before, con
     if (unlikely(!c))
         return false;
     struct record_realloc complete = *r;
-    complete.time = stamp_quickly(t, c);
+    complete.time = stamp_holds(t) ? c->coder.time : stamp_heap((const void *)r->address);
     complete.took = complete.time - before;
     complete.node = unwind_same_stack(c, caller);
     if (unlikely(!complete.node || t->tags))

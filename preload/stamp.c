@@ -5,18 +5,34 @@
 #define OTHERS UINT32_MAX /* no thread's id */
 
 uint32_t stamp_alone __attribute__((aligned(64)));
+uint32_t stamp_epoch;
+uint16_t stamp_toucher[STAMP_CLASSES] __attribute__((aligned(64)));
+
+/* The time, read when all before is done and before anything behind begins. */
+static uint64_t read_clock(void)
+{
+    arch_order();
+    uint64_t now = tracefile_now();
+    arch_order();
+    return now;
+}
+
+static void begin_epoch(void)
+{
+    __atomic_add_fetch(&stamp_epoch, 1, __ATOMIC_SEQ_CST);
+}
 
 /* A stamp, and no other thread takes itself to be alone any more. Returns who did before: 0: nobody. */
 static uint32_t stamp(uint32_t id, uint64_t *now)
 {
-    *now = tracefile_now();
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    *now = read_clock();
     uint32_t alone = __atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE);
     if (likely(alone == 0 || alone == id))
         return alone;
+    begin_epoch();
     while (alone && !__atomic_compare_exchange_n(&stamp_alone, &alone, 0, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         ;
-    *now = tracefile_now();
+    *now = read_clock();
     return OTHERS;
 }
 
@@ -24,6 +40,41 @@ uint64_t stamp_now(void)
 {
     uint64_t now;
     stamp(thread_self.tid, &now);
+    begin_epoch();
+    return now;
+}
+
+/* With a stamp that has been taken. */
+static void touch_as_nobody(const void *block)
+{
+    __atomic_store_n(stamp_toucher_of(block), STAMP_NOBODY, __ATOMIC_RELEASE);
+}
+
+uint64_t stamp_heap(const void *block)
+{
+    uint64_t now;
+    stamp(thread_self.tid, &now);
+    touch_as_nobody(block);
+    return now;
+}
+
+uint64_t stamp_beside(struct thread *t, const struct cursor *c, const void *block, size_t size)
+{
+    uint16_t id = (uint16_t)(c->index + 1), *toucher = stamp_toucher_of(block);
+    uint32_t epoch = __atomic_load_n(&stamp_epoch, __ATOMIC_ACQUIRE);
+    if (size > STAMP_SMALL)
+        return stamp_heap(block);
+    if (__atomic_load_n(toucher, __ATOMIC_ACQUIRE) != id)
+        __atomic_exchange_n(toucher, id, __ATOMIC_SEQ_CST);
+    uint64_t now = read_clock();
+    if (__atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE) != 0)
+        return stamp_anew(t, block);
+    if (__atomic_load_n(toucher, __ATOMIC_ACQUIRE) != id) {
+        touch_as_nobody(block);
+        return now;
+    }
+    t->stamp.epoch = epoch;
+    t->stamp.left = STAMP_SHARED;
     return now;
 }
 
@@ -45,7 +96,7 @@ static void try_alone(struct thread *t, uint64_t tick, uint64_t now)
     stamp_forget(t);
 }
 
-uint64_t stamp_anew(struct thread *t)
+uint64_t stamp_anew(struct thread *t, const void *block)
 {
     uint64_t now, tick = coarse_tick();
     uint32_t alone = stamp(t->tid, &now);
@@ -61,6 +112,7 @@ uint64_t stamp_anew(struct thread *t)
         t->stamp.tick = tick;
         t->stamp.alone = t->tid;
     }
+    touch_as_nobody(block);
     return now;
 }
 

@@ -2,16 +2,25 @@
  * stamp.h: the time stamps of events.
  *
  * Reading the processor's counter takes as long as everything else that the tap does for an event (11 to 24 ns in a
- * virtual machine). So as long as one thread alone records, its events are stamped with the time of the record before,
- * until the kernel's coarse clock has moved on (1 to 10 ms): their order is the order of the records, and nobody else's
- * events have to fit in between. As soon as another thread records, every event gets a stamp of its own.
+ * virtual machine). So an event of the heap may bear the time of the thread's record before, if no event that had to
+ * come before it can have a later one, and the kernel's coarse clock has not moved on since (1 to 10 ms).
  *
- * Why no stamp contradicts what the program did: say an event of thread B comes before one of thread A because A got
- * the block from B, through a lock or an allocator. B, before it took its stamp, made sure that A is not alone any more
- * (stamp_alone), and so A sees that. The other way around an old stamp of A's is only earlier than it was. When a thread
- * finds itself alone, others may be about to stamp events without having seen that: until 100 us have passed it goes on
- * to stamp each event itself. Between B's stamp and its look at stamp_alone are two instructions; an interrupt
- * between them happens before the look, and the processor's own reordering does not reach that far.
+ * As long as one thread alone records, no other events have to come before: all its stamps serve until the clock moves
+ * on. Say an event of thread B comes before one of thread A because A got the block from B, through a lock or an
+ * allocator. B, between its stamp and its record, made sure that A is not alone any more (stamp_alone), and so A sees
+ * that. The other way around an old stamp of A's is only earlier than it was. When a thread finds itself alone, others
+ * may be about to stamp events without having seen that: until 100 us have passed it goes on to stamp each event itself.
+ *
+ * Beside other threads an old stamp serves if nobody else has touched the block since it was taken. A table says who
+ * last touched a block, for classes of addresses:
+ * - A thread that is not entered there enters itself, takes a stamp, and looks whether it is entered still. Who came in
+ *   between may have the later stamp; then nobody is entered.
+ * - Who does not want to use its stamp again takes it, and then enters nobody.
+ * - So a thread that finds itself entered has taken its last stamp after all others that touched the class.
+ * Events not of the heap (a mark, a mapping, a fork) move stamp_epoch on once they have their stamp, and so does a
+ * thread that ends another's being alone before it does: in another epoch every thread takes a new stamp first.
+ * What this does not keep is the order of two threads' events with different blocks. So it is for few small blocks only:
+ * a peak may be wrong by STAMP_SHARED * STAMP_SMALL bytes, 16 KiB, for each thread.
  */
 #ifndef PRELOAD_STAMP_H
 #define PRELOAD_STAMP_H
@@ -19,36 +28,66 @@
 #include "coarse.h"
 #include "thread.h"
 
+#define STAMP_CLASSES 65536u
+#define STAMP_NOBODY UINT16_MAX
+#define STAMP_SMALL 2048u
+#define STAMP_SHARED 8u /* events that bear the stamp of another one */
+
+_Static_assert(TRACE_SLOTS < STAMP_NOBODY, "each cursor has a number in stamp_toucher");
+
 /* The id of the thread that records alone; 0: none does. */
 extern HIDDEN uint32_t stamp_alone;
+extern HIDDEN uint32_t stamp_epoch;
+/* Inside stamp.*: by class of addresses, who touched one last: the number of a cursor, from 1 on. */
+extern HIDDEN uint16_t stamp_toucher[STAMP_CLASSES];
 
-/* A stamp for any event. */
+/* A stamp for any event but those of the heap. */
 uint64_t stamp_now(void);
 
-/* Where the hot path's does not do. */
-uint64_t stamp_anew(struct thread *t);
+/* A stamp for an event of the heap. */
+uint64_t stamp_heap(const void *block);
 
-/* Whether the time of the thread's last record will do for its next one. */
+/* Where the hot path's does not do: in general, and beside other threads. */
+uint64_t stamp_anew(struct thread *t, const void *block);
+uint64_t stamp_beside(struct thread *t, const struct cursor *c, const void *block, size_t size);
+
+/* Whether the thread is alone, and the time of its last record will do for its next one. */
 static inline bool stamp_holds(const struct thread *t)
 {
     return coarse_tick() == t->stamp.tick && __atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE) == t->stamp.alone;
 }
 
-/* Hot path: the stamp of an event of a thread of which nothing special is known, whose next record goes to `c`. */
-static inline uint64_t stamp_quickly(struct thread *t, const struct cursor *c)
+/* Neighbours have neighbouring entries, so threads with heaps of their own write to cache lines of their own; equal
+ * offsets in the heaps of several threads do not meet. */
+static inline uint16_t *stamp_toucher_of(const void *block)
 {
-    if (likely(coarse_tick() == t->stamp.tick)) {
-        uint32_t alone = __atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE);
-        if (likely(alone == t->stamp.alone))
-            return c->coder.time;
-        if (alone == 0) {
-            uint64_t now = tracefile_now();
-            __atomic_signal_fence(__ATOMIC_SEQ_CST);
-            if (likely(__atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE) == 0))
-                return now;
-        }
-    }
-    return stamp_anew(t);
+    uintptr_t address = (uintptr_t)block;
+    return &stamp_toucher[((address >> 4) + (address >> 20) * 0x9e40) % STAMP_CLASSES];
+}
+
+/* The same beside other threads. */
+static inline bool stamp_holds_beside(const struct thread *t, const struct cursor *c, const void *block, size_t size)
+{
+    return __atomic_load_n(stamp_toucher_of(block), __ATOMIC_ACQUIRE) == c->index + 1 &&
+           __atomic_load_n(&stamp_epoch, __ATOMIC_ACQUIRE) == t->stamp.epoch && t->stamp.left > 0 &&
+           size <= STAMP_SMALL;
+}
+
+/* Hot path: the stamp of an event of a thread of which nothing special is known, whose next record goes to `c`. `size`:
+ * of a new block, else 0. */
+static inline uint64_t stamp_quickly(struct thread *t, const struct cursor *c, const void *block, size_t size)
+{
+    if (unlikely(coarse_tick() != t->stamp.tick))
+        return stamp_anew(t, block);
+    uint32_t alone = __atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE);
+    if (likely(alone == t->stamp.alone))
+        return c->coder.time;
+    if (unlikely(alone != 0))
+        return stamp_anew(t, block);
+    if (unlikely(!stamp_holds_beside(t, c, block, size)))
+        return stamp_beside(t, c, block, size);
+    t->stamp.left--;
+    return c->coder.time;
 }
 
 /* The thread has recorded something elsewhere than with its own cursor: its next event is stamped anew. */

@@ -139,7 +139,6 @@ struct thread_pass thread_enter(uintptr_t here)
     } else if (unlikely((t->depth > 1 && !t->in_start) || t->ending)) {
         pass.cursor = take_for_a_moment(t);
         stamp_forget(t);
-        stamp_forget(t);
         pass.temporary = true;
     } else {
         if (unlikely(!t->cursor || t->generation != thread_generation))

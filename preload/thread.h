@@ -15,24 +15,26 @@
 /* For stamp.c: ticks of the coarse clock, and a time. */
 struct thread_stamp {
     uint64_t tick;    /* up to its end the thread knows how to stamp events; 0: it does not */
-    uint64_t tried;   /* in which it has tried to be alone */
-    uint64_t settled; /* from then on it may rely on being alone; 0: it never was */
     uint32_t alone;   /* what stamp_alone has to be for old stamps to do */
+    uint32_t epoch;   /* what stamp_epoch has to be for old stamps to do beside other threads */
+    uint32_t left;    /* how many events more the last stamp may serve there */
+    uint64_t tried;   /* tick in which it has tried to be alone */
+    uint64_t settled; /* from then on it may rely on being alone; 0: it never was */
 };
 
 struct thread {
     uint32_t depth;      /* how many times over the thread is inside the tap */
     uint32_t ready;      /* thread_generation if the next event may use the cursor without further questions, else 0 */
     uintptr_t outermost; /* frame address of the outermost entry: a thread above it left by siglongjmp */
-    uint32_t tid;
     struct cursor *cursor;
-    uint32_t generation;  /* of the cursor */
-    bool in_start;        /* what happens now happens for the tap */
-    bool ending;          /* its destructors have run: cursors are taken for one event at a time */
-    uint64_t fork_before; /* clock when fork() was called; 0: not in fork() */
+    uint32_t tid;
+    uint32_t tags; /* how many there are */
     struct thread_stamp stamp;
+    uint32_t generation;       /* of the cursor */
+    bool in_start;             /* what happens now happens for the tap */
+    bool ending;               /* its destructors have run: cursors are taken for one event at a time */
+    uint64_t fork_before;      /* clock when fork() was called; 0: not in fork() */
     uint32_t tag[THREAD_TAGS]; /* components.h */
-    uint32_t tags;
 };
 
 /* The calling thread's. What each event needs of it lies in one cache line. */

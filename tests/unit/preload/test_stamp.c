@@ -8,10 +8,16 @@
 
 #define self (&thread_self)
 static struct cursor cursor;
+static char block[1 << 16];
+
+static uint64_t stamp_a(const void *touched, size_t size)
+{
+    return cursor.coder.time = stamp_quickly(self, &cursor, touched, size);
+}
 
 static uint64_t stamp_one(void)
 {
-    return cursor.coder.time = stamp_quickly(self, &cursor);
+    return stamp_a(block, 16);
 }
 
 /* Gives the clock the time to prove itself. */
@@ -77,6 +83,110 @@ static void an_event_of_another_thread_ends_that(void **state)
     assert_true(stamp_one() > other);
 }
 
+/* --- beside another thread ---------------------------------------------------------------------------------------- */
+
+static struct thread other = { .tid = 8 };
+static struct cursor other_cursor = { .index = 1 };
+
+static uint64_t other_stamps(const void *touched)
+{
+    self->tid = other.tid;
+    uint64_t now = other_cursor.coder.time = stamp_quickly(&other, &other_cursor, touched, 16);
+    self->tid = 7;
+    return now;
+}
+
+/* Makes sure that neither is alone in this tick, and that this thread has a stamp of its own for the block. */
+static uint64_t begin_beside(void)
+{
+    do {
+        while (stamp_alone != 7 || self->stamp.alone != 7)
+            stamp_one();
+        self->stamp.left = 0;
+        other_stamps(&block[4096]);
+        stamp_one();
+    } while (stamp_alone != 0 || self->stamp.left != STAMP_SHARED);
+    return coarse_tick();
+}
+
+/* Whether the next event gets a stamp that serves others in turn, no earlier than this one. */
+static bool is_stamped_anew(uint64_t before)
+{
+    self->stamp.left--;
+    return stamp_one() >= before && self->stamp.left == STAMP_SHARED;
+}
+
+/* Tries until all of it happens in one tick. */
+#define IN_ONE_TICK(check)                                                                                             \
+    do {                                                                                                               \
+        uint64_t tick;                                                                                                 \
+        bool right;                                                                                                    \
+        do {                                                                                                           \
+            tick = begin_beside();                                                                                     \
+            right = check();                                                                                           \
+        } while (coarse_tick() != tick);                                                                               \
+        assert_true(right);                                                                                            \
+    } while (0)
+
+static bool few_share(void)
+{
+    uint64_t now = cursor.coder.time;
+    bool right = true;
+    for (unsigned i = 0; i < STAMP_SHARED; i++)
+        right &= stamp_one() == now;
+    return right && stamp_one() > now;
+}
+
+static bool another_class_does_not_matter(void)
+{
+    uint64_t now = cursor.coder.time;
+    other_stamps(&block[4096]);
+    return stamp_one() == now;
+}
+
+static bool large_blocks_do_not_share(void)
+{
+    uint64_t now = cursor.coder.time;
+    return stamp_a(block, STAMP_SMALL + 1) > now && is_stamped_anew(now);
+}
+
+static bool what_another_touches_is_stamped_anew(void)
+{
+    return is_stamped_anew(other_stamps(block));
+}
+
+static bool a_mark_ends_it(void)
+{
+    self->tid = other.tid;
+    uint64_t theirs = stamp_now();
+    self->tid = 7;
+    return is_stamped_anew(theirs);
+}
+
+static bool the_slow_path_ends_it(void)
+{
+    self->tid = other.tid;
+    uint64_t theirs = stamp_heap(block);
+    self->tid = 7;
+    return is_stamped_anew(theirs);
+}
+
+static void beside_another_thread_few_events_share_a_stamp(void **state)
+{
+    (void)state;
+    IN_ONE_TICK(few_share);
+    IN_ONE_TICK(another_class_does_not_matter);
+    IN_ONE_TICK(large_blocks_do_not_share);
+}
+
+static void what_came_from_another_thread_is_later(void **state)
+{
+    (void)state;
+    IN_ONE_TICK(what_another_touches_is_stamped_anew);
+    IN_ONE_TICK(a_mark_ends_it);
+    IN_ONE_TICK(the_slow_path_ends_it);
+}
+
 static void old_stamps_are_not_used_over_the_end_of_a_tick(void **state)
 {
     (void)state;
@@ -103,6 +213,8 @@ int main(void)
         cmocka_unit_test(the_coarse_clock_is_the_kernels),
         cmocka_unit_test(a_thread_alone_uses_a_stamp_again),
         cmocka_unit_test(an_event_of_another_thread_ends_that),
+        cmocka_unit_test(beside_another_thread_few_events_share_a_stamp),
+        cmocka_unit_test(what_came_from_another_thread_is_later),
         cmocka_unit_test(old_stamps_are_not_used_over_the_end_of_a_tick),
         cmocka_unit_test(what_was_recorded_elsewhere_comes_before),
     };

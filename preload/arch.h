@@ -5,6 +5,7 @@
  *   arch_syscall(n, a, ..., f)    a raw system call; returns -errno on failure, never touches errno
  *   arch_ticks()                  the cheapest clock that all processors agree on, or 0 if ARCH_HAS_TICKS is 0
  *   arch_order()                  what is before it is done before anything behind it begins, reading the clock too
+ *   arch_zero_after(value)        0; where the processor cannot foresee that, a load from there waits for the value
  *   arch_ticks_usable()           whether it runs at a constant rate, also in deep sleep
  *   ARCH_TICKS_SHIFT              log2 of the ticks that make a time unit of the trace (4 to 16 ns)
  *   ARCH_HAS_CFI                  whether unwind_table.c can walk stacks here

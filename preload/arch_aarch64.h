@@ -36,6 +36,13 @@ static inline void arch_order(void)
     __asm__ volatile("dsb ish\n\tisb" : : : "memory");
 }
 
+static inline uintptr_t arch_zero_after(uint64_t value)
+{
+    (void)value;
+    __asm__ volatile("isb" : : : "memory");
+    return 0;
+}
+
 /* The architecture demands a constant rate (Arm ARM, D11.1.2). */
 static inline bool arch_ticks_usable(void)
 {

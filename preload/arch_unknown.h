@@ -33,6 +33,13 @@ static inline void arch_order(void)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+static inline uintptr_t arch_zero_after(uint64_t value)
+{
+    (void)value;
+    arch_order();
+    return 0;
+}
+
 static inline bool arch_ticks_usable(void)
 {
     return false;

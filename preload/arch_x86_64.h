@@ -37,6 +37,12 @@ static inline void arch_order(void)
     __asm__ volatile("lfence" : : : "memory");
 }
 
+static inline uintptr_t arch_zero_after(uint64_t value)
+{
+    __asm__ volatile("and $0, %0" : "+r"(value)); /* no idiom: it waits for the operand */
+    return value;
+}
+
 /* CPUID 8000'0007 EDX bit 8, "invariant TSC" (Intel SDM vol. 3, 18.17.1; AMD APM vol. 3, appendix E). */
 static inline bool arch_ticks_usable(void)
 {

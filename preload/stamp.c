@@ -58,22 +58,41 @@ uint64_t stamp_heap(const void *block)
     return now;
 }
 
+/* Whether the thread is still entered, in the same epoch, and nobody is alone. `zero`: as arch_zero_after makes it. */
+static bool is_entered(const struct thread *t, const uint16_t *toucher, uint16_t id, uintptr_t zero)
+{
+    return __atomic_load_n(toucher + zero, __ATOMIC_ACQUIRE) == id &&
+           __atomic_load_n(&stamp_epoch + zero, __ATOMIC_ACQUIRE) == t->stamp.epoch &&
+           __atomic_load_n(&stamp_alone + zero, __ATOMIC_ACQUIRE) == 0;
+}
+
+/* Whether a thread that is entered could take a new stamp without ceasing to be so. Cheaper than entering. */
+static bool stamp_entered(struct thread *t, const uint16_t *toucher, uint16_t id, uint64_t *now)
+{
+    if (!is_entered(t, toucher, id, 0))
+        return false;
+    *now = tracefile_now();
+    return is_entered(t, toucher, id, arch_zero_after(*now));
+}
+
+/* Enters the thread and takes a stamp. Whether it is entered then. */
+static bool stamp_and_enter(struct thread *t, uint16_t *toucher, uint16_t id, uint64_t *now)
+{
+    t->stamp.epoch = __atomic_load_n(&stamp_epoch, __ATOMIC_ACQUIRE);
+    t->stamp.left = 0;
+    __atomic_exchange_n(toucher, id, __ATOMIC_SEQ_CST);
+    *now = read_clock();
+    return is_entered(t, toucher, id, 0);
+}
+
 uint64_t stamp_beside(struct thread *t, const struct cursor *c, const void *block, size_t size)
 {
     uint16_t id = (uint16_t)(c->index + 1), *toucher = stamp_toucher_of(block);
-    uint32_t epoch = __atomic_load_n(&stamp_epoch, __ATOMIC_ACQUIRE);
+    uint64_t now;
     if (size > STAMP_SMALL)
         return stamp_heap(block);
-    if (__atomic_load_n(toucher, __ATOMIC_ACQUIRE) != id)
-        __atomic_exchange_n(toucher, id, __ATOMIC_SEQ_CST);
-    uint64_t now = read_clock();
-    if (__atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE) != 0)
+    if (!stamp_entered(t, toucher, id, &now) && !stamp_and_enter(t, toucher, id, &now))
         return stamp_anew(t, block);
-    if (__atomic_load_n(toucher, __ATOMIC_ACQUIRE) != id) {
-        touch_as_nobody(block);
-        return now;
-    }
-    t->stamp.epoch = epoch;
     t->stamp.left = STAMP_SHARED;
     return now;
 }

@@ -6,6 +6,7 @@
 #define FRAMES 1024u /* of the longest walk that is remembered; one is */
 #define SHORT_FRAMES 48u
 #define SHORT 128u  /* walks of up to SHORT_FRAMES that are remembered */
+#define PLACES 8u   /* where one of them can be */
 #define WORDS 3u    /* that one step reads at most */
 #define EDGES 4096u /* of the tree of stacks, kept for each cursor */
 
@@ -188,19 +189,22 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
     return true;
 }
 
-/* A walk has two places where it can be kept. Sets where it is, or the place that has been of no use for longer. */
+/* A walk has several places where it can be kept: many walks begin with the same registers. Sets where it is, or the
+ * place that has been of no use for longest. */
 static bool find(struct all_memos *all, const struct unwind_registers *r, struct memo **memo)
 {
     uint64_t hash = (r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull, key = unwind_key(r->pc, r->exact);
-    struct memo *one = &all->memo[(hash >> 40) % SHORT], *two = &all->memo[(hash >> 52) % SHORT];
-    bool in_one = unwind_memo_begins(one, key, r->sp, r->fp), in_two = unwind_memo_begins(two, key, r->sp, r->fp);
-    *memo = in_one ? one : two; /* one branch for both: where it is nobody can foretell */
-    if ((in_one | in_two) && unwind_memo_holds(*memo))
-        return true;
-    *memo = two;
-    if ((in_one & in_two) && unwind_memo_holds(two))
-        return true;
-    *memo = all->turn - one->used >= all->turn - two->used ? one : two;
+    uint32_t place = (uint32_t)(hash >> 40), stride = (uint32_t)(hash >> 52) | 1;
+    *memo = &all->memo[place % SHORT];
+    for (unsigned i = 0; i < PLACES; i++, place += stride) {
+        struct memo *m = &all->memo[place % SHORT];
+        if (unwind_memo_begins(m, key, r->sp, r->fp) && unwind_memo_holds(m)) {
+            *memo = m;
+            return true;
+        }
+        if (all->turn - m->used > all->turn - (*memo)->used)
+            *memo = m;
+    }
     return false;
 }
 

@@ -8,6 +8,8 @@ import { loadModel } from '@fugood/llama.node'
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
+import v8 from 'node:v8'
+import vm from 'node:vm'
 
 const USAGE = `usage: node drive.mjs --model F.gguf [options]
   --model F.gguf    the language model
@@ -19,6 +21,7 @@ const USAGE = `usage: node drive.mjs --model F.gguf [options]
   --no-mmap         read the weights into memory, do not map the file
   --rest MS         rest after each step, so that it can be looked at (default 0)
   --keep-context    leak: every request makes one more context and keeps it
+  --collect         collect JavaScript's garbage after each request
   --log FILE        write what the engine logs, buffer sizes among it
   --json FILE       write the memory after each step
 `
@@ -33,6 +36,7 @@ const OPTIONS = {
   ctx: { type: 'string', default: '512' },
   'no-mmap': { type: 'boolean', default: false },
   'keep-context': { type: 'boolean', default: false },
+  collect: { type: 'boolean', default: false },
   log: { type: 'string' },
   json: { type: 'string' },
   help: { type: 'boolean', default: false },
@@ -154,6 +158,12 @@ async function serveRequest(session, options, marks, number) {
   }
 }
 
+// The function that `node --expose-gc` has, without the flag.
+function garbageCollector() {
+  v8.setFlagsFromString('--expose-gc')
+  return vm.runInNewContext('gc')
+}
+
 async function drive(options, marks) {
   const report = { schema_version: 1, options, steps: { start: readMemory() }, requests: [] }
   const step = async (name) => {
@@ -163,10 +173,12 @@ async function drive(options, marks) {
     await new Promise((done) => setTimeout(done, options.rest))
   }
 
+  const collect = options.collect ? garbageCollector() : () => {}
   const session = await openSession(options)
   await step('loaded')
   for (let number = 1; number <= options.requests; number++) {
     report.requests.push(await serveRequest(session, options, marks, number))
+    collect()
   }
   await step('served')
   await session.release() // not the kept contexts: nobody frees a leak

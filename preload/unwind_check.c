@@ -90,6 +90,7 @@ static void compare_with_libunwind(void *const *pc, unsigned count)
 
 void unwind_check_start(void)
 {
+    open_counts(); /* before there are handlers that leave it by siglongjmp */
     check.libunwind = unwind_libunwind.start();
 }
 

@@ -58,40 +58,38 @@ uint64_t stamp_heap(const void *block)
     return now;
 }
 
-/* Whether the thread is still entered, in the same epoch, and nobody is alone. `zero`: as arch_zero_after makes it. */
-static bool is_entered(const struct thread *t, const uint16_t *toucher, uint16_t id, uintptr_t zero)
+/* Whether a stamp that was taken just now serves further events: the thread is still entered, and nobody is alone. */
+static bool serves(const struct thread *t, const struct cursor *c, const uint16_t *toucher, uintptr_t zero)
 {
-    return __atomic_load_n(toucher + zero, __ATOMIC_ACQUIRE) == id &&
-           __atomic_load_n(&stamp_epoch + zero, __ATOMIC_ACQUIRE) == t->stamp.epoch &&
-           __atomic_load_n(&stamp_alone + zero, __ATOMIC_ACQUIRE) == 0;
+    return stamp_is_entered(t, c, toucher, zero) && __atomic_load_n(&stamp_alone + zero, __ATOMIC_ACQUIRE) == 0;
 }
 
-/* Whether a thread that is entered could take a new stamp without ceasing to be so. Cheaper than entering. */
-static bool stamp_entered(struct thread *t, const uint16_t *toucher, uint16_t id, uint64_t *now)
+/* Takes a stamp as a thread that is entered. False if it is not, or not any more. Cheaper than entering. */
+static bool stamp_entered(const struct thread *t, const struct cursor *c, const uint16_t *toucher, uint64_t *now)
 {
-    if (!is_entered(t, toucher, id, 0))
+    if (!stamp_is_entered(t, c, toucher, 0))
         return false;
     *now = tracefile_now();
-    return is_entered(t, toucher, id, arch_zero_after(*now));
+    return serves(t, c, toucher, arch_zero_after(*now));
 }
 
-/* Enters the thread and takes a stamp. Whether it is entered then. */
-static bool stamp_and_enter(struct thread *t, uint16_t *toucher, uint16_t id, uint64_t *now)
+/* Enters the thread and takes a stamp. False if it is not entered any more. */
+static bool stamp_and_enter(struct thread *t, const struct cursor *c, uint16_t *toucher, uint64_t *now)
 {
     t->stamp.epoch = __atomic_load_n(&stamp_epoch, __ATOMIC_ACQUIRE);
     t->stamp.left = 0;
-    __atomic_exchange_n(toucher, id, __ATOMIC_SEQ_CST);
+    __atomic_exchange_n(toucher, (uint16_t)(c->index + 1), __ATOMIC_SEQ_CST);
     *now = read_clock();
-    return is_entered(t, toucher, id, 0);
+    return serves(t, c, toucher, 0);
 }
 
 uint64_t stamp_beside(struct thread *t, const struct cursor *c, const void *block, size_t size)
 {
-    uint16_t id = (uint16_t)(c->index + 1), *toucher = stamp_toucher_of(block);
+    uint16_t *toucher = stamp_toucher_of(block);
     uint64_t now;
     if (size > STAMP_SMALL)
         return stamp_heap(block);
-    if (!stamp_entered(t, toucher, id, &now) && !stamp_and_enter(t, toucher, id, &now))
+    if (!stamp_entered(t, c, toucher, &now) && !stamp_and_enter(t, c, toucher, &now))
         return stamp_anew(t, block);
     t->stamp.left = STAMP_SHARED;
     return now;

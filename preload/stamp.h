@@ -65,12 +65,19 @@ static inline uint16_t *stamp_toucher_of(const void *block)
     return &stamp_toucher[((address >> 4) + (address >> 20) * 0x9e40) % STAMP_CLASSES];
 }
 
-/* The same beside other threads. */
+/* Whether a thread is entered as the last to touch, in the epoch of its last stamp. `zero`: 0, as arch_zero_after makes
+ * it where a stamp has to be taken first. */
+static inline bool stamp_is_entered(const struct thread *t, const struct cursor *c, const uint16_t *toucher,
+                                    uintptr_t zero)
+{
+    return __atomic_load_n(toucher + zero, __ATOMIC_ACQUIRE) == c->index + 1 &&
+           __atomic_load_n(&stamp_epoch + zero, __ATOMIC_ACQUIRE) == t->stamp.epoch;
+}
+
+/* Whether the time of the last record will do beside other threads. */
 static inline bool stamp_holds_beside(const struct thread *t, const struct cursor *c, const void *block, size_t size)
 {
-    return __atomic_load_n(stamp_toucher_of(block), __ATOMIC_ACQUIRE) == c->index + 1 &&
-           __atomic_load_n(&stamp_epoch, __ATOMIC_ACQUIRE) == t->stamp.epoch && t->stamp.left > 0 &&
-           size <= STAMP_SMALL;
+    return stamp_is_entered(t, c, stamp_toucher_of(block), 0) && t->stamp.left > 0 && size <= STAMP_SMALL;
 }
 
 /* Hot path: the stamp of an event of a thread of which nothing special is known, whose next record goes to `c`. `size`:

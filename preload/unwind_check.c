@@ -24,28 +24,23 @@ struct story {
 };
 
 static struct {
-    uint32_t opening;
-    struct unwind_counts *counts;
-    bool failed, libunwind;
+    struct unwind_counts *counts; /* NULL: nobody wants them, or it is too early */
+    bool libunwind;
 } check;
 
 extern char **environ;
 
-static bool open_counts(void)
+static struct unwind_counts *open_counts(void)
 {
-    if (check.counts || check.failed)
-        return check.counts != NULL;
-    if (!environ || __atomic_exchange_n(&check.opening, 1, __ATOMIC_ACQUIRE))
-        return false;
-    for (char **e = environ; *e && !check.counts; e++) {
+    struct unwind_counts *counts = NULL;
+    for (char **e = environ; e && *e && !counts; e++) {
         int fd = sys_starts(*e, "MEMTAP_CHECK=") ? sys_open(*e + 13, O_RDWR, 0) : -1;
         if (fd < 0)
             continue;
-        check.counts = sys_map_file(fd, 0, FILE_SIZE, NULL);
+        counts = sys_map_file(fd, 0, FILE_SIZE, NULL);
         sys_close(fd);
     }
-    check.failed = !check.counts;
-    return check.counts != NULL;
+    return counts;
 }
 
 static void add(uint64_t *count, uint64_t n)
@@ -90,8 +85,8 @@ static void compare_with_libunwind(void *const *pc, unsigned count)
 
 void unwind_check_start(void)
 {
-    open_counts(); /* before there are handlers that leave it by siglongjmp */
     check.libunwind = unwind_libunwind.start();
+    check.counts = open_counts();
 }
 
 void unwind_check(uint32_t node, bool same, const struct unwind_registers *r, uint32_t generation)
@@ -99,7 +94,7 @@ void unwind_check(uint32_t node, bool same, const struct unwind_registers *r, ui
     static __thread void *pc[FRAMES + 1] __attribute__((tls_model("initial-exec")));
     static __thread uint32_t busy __attribute__((tls_model("initial-exec")));
     static uint32_t turn;
-    if (!open_counts() || (busy && ++busy < 64)) /* in a handler; one that left by siglongjmp is forgotten in time */
+    if (!check.counts || (busy && ++busy < 64)) /* in a handler; one that left by siglongjmp is forgotten in time */
         return;
     add(node ? same ? &check.counts->same : &check.counts->other : &check.counts->slow, 1);
     if (!node)

@@ -4,6 +4,7 @@
 #ifdef UNWIND_CHECK
 
 #include <fcntl.h>
+#include <signal.h>
 
 #include "real.h"
 #include "stacks.h"
@@ -70,6 +71,13 @@ static bool stands_for(uint32_t node, void *const *pc, unsigned count)
     return node == RECORD_NODE_NONE;
 }
 
+/* libunwind takes more of a stack than a small alternate one has. */
+static bool room_for_libunwind(void)
+{
+    stack_t alternate;
+    return check.libunwind && sigaltstack(NULL, &alternate) == 0 && !(alternate.ss_flags & SS_ONSTACK);
+}
+
 static void compare_with_libunwind(void *const *pc, unsigned count)
 {
     static __thread void *other[FRAMES + 33] __attribute__((tls_model("initial-exec")));
@@ -111,7 +119,7 @@ void unwind_check(uint32_t node, bool same, const struct unwind_registers *r, ui
         add(&check.counts->differed, 1);
         tell(1, pc, count, NULL, 0);
     }
-    if (__atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % SAMPLED == 0 && check.libunwind && count)
+    if (__atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % SAMPLED == 0 && count && room_for_libunwind())
         compare_with_libunwind(pc, count);
     busy = 0;
 }

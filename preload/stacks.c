@@ -13,11 +13,12 @@
 
 #define TAG_VALUE (1ull << 63)    /* no code address has this bit */
 #define STRING_PARENT 0xffffffffu /* no node has this number: strings are found by their hash under it */
+#define PARENT (1u << 31)
 
 struct node {
-    uint64_t value;
+    uint64_t value; /* written last; 0: not yet, or no more */
     uint32_t parent;
-    uint32_t next; /* in the bucket's chain; 0 ends it */
+    uint32_t next; /* in the bucket's chain; 0 ends it. With PARENT: it is some other node's parent */
 };
 
 static struct {
@@ -42,11 +43,41 @@ static size_t block_size(unsigned block)
     return sizeof(struct node) << (FIRST_BLOCK_BITS + (block ? block - 1 : 0));
 }
 
+/* Where the node is, or would be; NULL: no node has had such a number yet. */
+static inline __attribute__((always_inline)) struct node *node_or_null(uint32_t number)
+{
+    uint32_t n = number - RECORD_NODE_FIRST;
+    unsigned block = block_of(n);
+    struct node *nodes = likely(block < BLOCKS) ? __atomic_load_n(&table.block[block], __ATOMIC_ACQUIRE) : NULL;
+    return likely(nodes != NULL) ? &nodes[n - block_first(block)] : NULL;
+}
+
 static struct node *node_at(uint32_t number)
 {
     uint32_t n = number - RECORD_NODE_FIRST;
     unsigned block = block_of(n);
     return &__atomic_load_n(&table.block[block], __ATOMIC_ACQUIRE)[n - block_first(block)];
+}
+
+static inline bool is(const struct node *node, uint32_t parent, uint64_t value)
+{
+    return __atomic_load_n(&node->value, __ATOMIC_ACQUIRE) == value && node->parent == parent;
+}
+
+static inline uint32_t next_of(const struct node *node)
+{
+    return __atomic_load_n(&node->next, __ATOMIC_RELAXED) & ~PARENT;
+}
+
+static inline bool is_parent(const struct node *node)
+{
+    return __atomic_load_n(&node->next, __ATOMIC_RELAXED) & PARENT;
+}
+
+static inline void set_parent(struct node *node)
+{
+    if (!is_parent(node))
+        __atomic_fetch_or(&node->next, PARENT, __ATOMIC_RELAXED);
 }
 
 static uint32_t bucket_of(unsigned tier, uint32_t parent, uint64_t value)
@@ -57,15 +88,16 @@ static uint32_t bucket_of(unsigned tier, uint32_t parent, uint64_t value)
 
 static uint32_t find_between(uint32_t from, uint32_t to, uint32_t parent, uint64_t value)
 {
-    for (uint32_t number = from; number != to; number = node_at(number)->next) {
-        const struct node *node = node_at(number);
-        if (__atomic_load_n(&node->value, __ATOMIC_RELAXED) == value && node->parent == parent)
+    const struct node *node;
+    for (uint32_t number = from; number != to; number = next_of(node)) {
+        node = node_at(number);
+        if (is(node, parent, value))
             return number;
     }
     return 0;
 }
 
-uint32_t stacks_find(uint32_t parent, uint64_t value)
+static uint32_t find_by_hash(uint32_t parent, uint64_t value)
 {
     uint32_t number = 0;
     for (unsigned tier = __atomic_load_n(&table.open, __ATOMIC_ACQUIRE) + 1; tier-- > 0 && !number;) {
@@ -75,6 +107,15 @@ uint32_t stacks_find(uint32_t parent, uint64_t value)
                                   value);
     }
     return number;
+}
+
+/* A bucket is hardly ever in the cache, the parent nearly always is: nodes that one walk defined lie side by side. */
+uint32_t stacks_find(uint32_t parent, uint64_t value)
+{
+    const struct node *above = node_or_null(parent), *beside = node_or_null(parent + 1);
+    if (above && !is_parent(above))
+        return 0;
+    return beside && is(beside, parent, value) ? parent + 1 : find_by_hash(parent, value);
 }
 
 #ifdef UNWIND_CHECK
@@ -129,7 +170,7 @@ static uint32_t new_number(void)
 /* Makes a recorded definition findable. Returns its number, or the number of whoever was first. */
 static uint32_t publish(uint32_t number, uint32_t parent, uint64_t value)
 {
-    struct node *node = node_at(number);
+    struct node *node = node_at(number), *above = node_or_null(parent);
     unsigned tier = __atomic_load_n(&table.open, __ATOMIC_ACQUIRE);
     uint32_t *head = &table.tier[tier][bucket_of(tier, parent, value)], seen = 0;
     uint32_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE);
@@ -138,8 +179,12 @@ static uint32_t publish(uint32_t number, uint32_t parent, uint64_t value)
         if (theirs)
             return theirs;
         seen = first;
-        *node = (struct node){ .value = value, .parent = parent, .next = first };
+        node->parent = parent;
+        node->next = first;
+        __atomic_store_n(&node->value, value, __ATOMIC_RELEASE);
     } while (!__atomic_compare_exchange_n(head, &first, number, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE));
+    if (above)
+        set_parent(above);
     return number;
 }
 

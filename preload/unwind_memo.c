@@ -8,7 +8,6 @@
 #define SHORT 128u  /* walks of up to SHORT_FRAMES that are remembered */
 #define PLACES 8u   /* where one of them can be */
 #define WORDS 3u    /* that one step reads at most */
-#define EDGES 4096u /* of the tree of stacks, kept for each cursor */
 
 struct frame {
     uint64_t key; /* unwind_key */
@@ -26,16 +25,10 @@ struct step {
     struct unwind_reads reads;
 };
 
-struct edge {
-    uint64_t pc;
-    uint32_t parent, node; /* node 0: not valid */
-};
-
 struct all_memos {
     struct memos common; /* first */
     uint32_t turn;
     struct memo memo[SHORT] __attribute__((aligned(64))), deep;
-    struct edge edge[EDGES];
     struct step step[FRAMES];
     struct frame deep_frame[FRAMES];
     struct word deep_word[FRAMES * WORDS];
@@ -55,7 +48,6 @@ static void forget(struct all_memos *all, uint32_t generation)
     for (unsigned i = 0; i < SHORT; i++)
         all->memo[i] = (struct memo){ .frame = all->space[i].frame, .word = all->space[i].word };
     all->deep = (struct memo){ .frame = all->deep_frame, .word = all->deep_word };
-    __builtin_memset(all->edge, 0, sizeof all->edge);
     all->common.last = &all->deep;
     all->common.generation = generation;
 }
@@ -122,21 +114,6 @@ static bool walk(struct all_memos *all, const struct memo *m, struct unwind_regi
 
 /* --- remembering -------------------------------------------------------------------------------------------------- */
 
-static inline uint32_t child(struct cursor *cursor, struct all_memos *all, uint32_t parent, uint64_t pc)
-{
-    struct edge *e = &all->edge[((uint32_t)(pc * 0x9e3779b97f4a7c15ull >> 40) ^ parent) % EDGES];
-    if (likely(e->pc == pc && e->parent == parent && e->node))
-        return e->node;
-    uint32_t node = unwind_node(cursor, parent, pc);
-    e->node = 0; /* a handler may leave by siglongjmp at any place */
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    e->pc = pc;
-    e->parent = parent;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    e->node = node;
-    return node;
-}
-
 /* The words that the step read go with the frame, last read first; the saved frame pointer only if a frame further out
  * uses it. */
 static unsigned keep_words(struct word *word, const struct step *s, bool fp_matters)
@@ -169,7 +146,7 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
     struct frame *f = to->frame + known;
     for (unsigned i = walked; i-- > 0; f++) {
         const struct step *s = &all->step[i];
-        node = child(cursor, all, node, s->key >> 1);
+        node = unwind_node(cursor, node, s->key >> 1);
         if (!node)
             return false;
         words += keep_words(to->word + words, s, fp_matters);

@@ -1,13 +1,14 @@
-/* unwind_memo.c: see unwind_memo.h. Walks are kept outermost frame first. */
+/* unwind_memo.c: see unwind_memo.h. Walks are kept outermost frame first, one behind the other in a ring of memory, where
+ * new ones overwrite the oldest. */
 #include "unwind_memo.h"
 
 #include "unwind_table.h"
 
-#define FRAMES 1024u /* of the longest walk that is remembered; one is */
-#define SHORT_FRAMES 48u
-#define SHORT 128u  /* walks of up to SHORT_FRAMES that are remembered */
-#define PLACES 8u   /* where one of them can be */
-#define WORDS 3u    /* that one step reads at most */
+#define FRAMES 1024u       /* of the longest walk that is remembered */
+#define WORDS 3u           /* that one step reads at most */
+#define SPACE (512u << 10) /* bytes of the ring; several times what one walk takes */
+#define MEMOS 512u         /* walks that are remembered */
+#define PLACES 8u          /* where one of them can be */
 
 struct frame {
     uint64_t key; /* unwind_key */
@@ -28,14 +29,10 @@ struct step {
 struct all_memos {
     struct memos common; /* first */
     uint32_t turn;
-    struct memo memo[SHORT] __attribute__((aligned(64))), deep;
+    uint64_t end; /* how many bytes of the ring have been taken; what lies more than SPACE before is overwritten */
+    struct memo memo[MEMOS] __attribute__((aligned(64))), none;
     struct step step[FRAMES];
-    struct frame deep_frame[FRAMES];
-    struct word deep_word[FRAMES * WORDS];
-    struct {
-        struct word word[SHORT_FRAMES * WORDS];
-        struct frame frame[SHORT_FRAMES];
-    } space[SHORT];
+    char ring[SPACE] __attribute__((aligned(64)));
 };
 
 size_t unwind_memo_size(void)
@@ -45,22 +42,49 @@ size_t unwind_memo_size(void)
 
 static void forget(struct all_memos *all, uint32_t generation)
 {
-    for (unsigned i = 0; i < SHORT; i++)
-        all->memo[i] = (struct memo){ .frame = all->space[i].frame, .word = all->space[i].word };
-    all->deep = (struct memo){ .frame = all->deep_frame, .word = all->deep_word };
-    all->common.last = &all->deep;
+    all->end += 2 * SPACE;
+    all->common.last = &all->none;
     all->common.generation = generation;
+}
+
+static struct frame *frames_at(struct all_memos *all, uint64_t place)
+{
+    return (struct frame *)&all->ring[place % SPACE];
+}
+
+static bool is_whole(const struct all_memos *all, const struct memo *m)
+{
+    return all->end - m->place <= SPACE;
+}
+
+/* Takes `size` bytes of the ring in one piece, but never those of the last walk. Returns their place. */
+static uint64_t take(struct all_memos *all, size_t size)
+{
+    const struct memo *last = all->common.last;
+    const char *kept = (const char *)frames_at(all, last->place), *kept_end = (const char *)(last->word + last->words);
+    for (;;) {
+        const char *start = &all->ring[all->end % SPACE], *end = start + size, *next = start;
+        if (end > all->ring + SPACE)
+            next = all->ring + SPACE;
+        else if (last->count && start < kept_end && kept < end)
+            next = kept_end;
+        if (next == start)
+            break;
+        all->end += (uint64_t)(next - start);
+    }
+    all->end += size;
+    return all->end - size;
 }
 
 /* --- comparing ---------------------------------------------------------------------------------------------------- */
 
 /* The first frame, from `i` outwards, whose step is not known to be what it was; -1: there is none. */
-static int find_change(const struct memo *m, int i)
+static int find_change(const struct memo *m, const struct frame *frame, int i)
 {
     for (; i >= 0; i--) {
-        if (m->frame[i].impure)
+        if (frame[i].impure)
             return i;
-        for (unsigned w = m->frame[i].words, end = i ? m->frame[i - 1].words : 0; w-- > end;)
+        for (unsigned w = frame[i].words, end = i ? frame[i - 1].words : 0; w-- > end;)
             if (*m->word[w].at != m->word[w].value)
                 return i;
     }
@@ -88,18 +112,19 @@ static inline bool is_frame(const struct frame *f, const struct unwind_registers
     return f->sp == r->sp && f->key == unwind_key(r->pc, r->exact) && (!f->fp_matters || f->fp == r->fp);
 }
 
-/* Walks until the rest is known from `m`. Sets how many frames that is, and how many were walked. False: cannot. */
-static bool walk(struct all_memos *all, const struct memo *m, struct unwind_registers r, unsigned *known,
-                 unsigned *walked)
+/* Walks until the rest is known from the last walk. Sets how many frames that is, and how many were walked. False: cannot. */
+static bool walk(struct all_memos *all, struct unwind_registers r, unsigned *known, unsigned *walked)
 {
+    const struct memo *m = all->common.last;
+    const struct frame *frame = frames_at(all, m->place);
     enum cfi_kind kind = CFI_STACK;
     int next = (int)m->count - 1;
     *known = *walked = 0;
     do {
-        while (next >= 0 && m->frame[next].sp < r.sp)
+        while (next >= 0 && frame[next].sp < r.sp)
             next--;
-        if (next >= 0 && is_frame(&m->frame[next], &r)) {
-            int change = find_change(m, next);
+        if (next >= 0 && is_frame(&frame[next], &r)) {
+            int change = find_change(m, frame, next);
             if (change < 0) {
                 *known = (unsigned)next + 1;
                 return *walked + *known <= FRAMES;
@@ -130,57 +155,69 @@ static unsigned keep_words(struct word *word, const struct step *s, bool fp_matt
     return n;
 }
 
-/* Makes `to` of the outermost `known` frames of `from` and the walked ones. False if a node is not to be had. */
-static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, const struct memo *from, unsigned known,
-                 unsigned walked)
+/* Makes `to` of the outermost `known` frames of the last walk and the walked ones. False if a node is not to be had. */
+static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, unsigned known, unsigned walked)
 {
-    unsigned words = known ? from->frame[known - 1].words : 0;
-    uint32_t node = known ? from->frame[known - 1].node : RECORD_NODE_NONE;
-    bool fp_matters = known && from->frame[known - 1].fp_matters, pure = true;
-    to->key = to->count = 0; /* until it is whole: a handler may leave by siglongjmp at any place */
+    const struct memo *from = all->common.last;
+    const struct frame *outer = frames_at(all, from->place) + known;
+    unsigned words = known ? outer[-1].words : 0, count = known + walked;
+    uint32_t node = known ? outer[-1].node : RECORD_NODE_NONE;
+    bool fp_matters = known && outer[-1].fp_matters, pure = true;
+    size_t size = count * sizeof(struct frame) + (words + walked * WORDS) * sizeof(struct word);
+    uint64_t place = take(all, size);
+    struct frame *f = frames_at(all, place);
+    struct word *word = (struct word *)(f + count);
+    /* A handler may leave by siglongjmp at any place: what was there is void before it is overwritten. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (to != from) {
-        __builtin_memcpy(to->frame, from->frame, known * sizeof *to->frame);
-        __builtin_memcpy(to->word, from->word, words * sizeof *to->word);
-    }
-    struct frame *f = to->frame + known;
+    __builtin_memcpy(f, outer - known, known * sizeof *f);
+    __builtin_memcpy(word, from->word, words * sizeof *word);
+    f += known;
     for (unsigned i = walked; i-- > 0; f++) {
         const struct step *s = &all->step[i];
         node = unwind_node(cursor, node, s->key >> 1);
         if (!node)
             return false;
-        words += keep_words(to->word + words, s, fp_matters);
+        words += keep_words(word + words, s, fp_matters);
         fp_matters = !s->reads.impure && (s->reads.by_fp || (fp_matters && !s->reads.fp_at));
         pure &= !s->reads.impure;
         *f = (struct frame){ s->key, s->sp, s->fp, node, (uint16_t)words, fp_matters, s->reads.impure };
     }
     f--;
+    to->key = to->count = 0; /* until it is whole */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     to->sp = f->sp;
     to->fp = f->fp;
     to->fp_mask = fp_matters ? UINT64_MAX : 0;
     to->node = node;
     to->words = words;
+    to->place = place;
+    to->word = word;
+    all->end = place + count * sizeof *f + words * sizeof *word;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    to->count = known + walked;
+    to->count = count;
     to->key = pure ? f->key : 0;
     return true;
 }
 
-/* A walk has several places where it can be kept: many walks begin with the same registers. Sets where it is, or the
- * place that has been of no use for longest. */
+/* A walk has several places where it can be: many walks begin with the same registers. Sets where it is, or the place
+ * whose walk has been overwritten, or of no use for longest. */
 static bool find(struct all_memos *all, const struct unwind_registers *r, struct memo **memo)
 {
     uint64_t hash = (r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull, key = unwind_key(r->pc, r->exact);
-    uint32_t place = (uint32_t)(hash >> 40), stride = (uint32_t)(hash >> 52) | 1;
-    *memo = &all->memo[place % SHORT];
+    uint32_t place = (uint32_t)(hash >> 40), stride = (uint32_t)(hash >> 52) | 1, longest = 0;
+    *memo = &all->memo[place % MEMOS];
     for (unsigned i = 0; i < PLACES; i++, place += stride) {
-        struct memo *m = &all->memo[place % SHORT];
-        if (unwind_memo_begins(m, key, r->sp, r->fp) && unwind_memo_holds(m)) {
+        struct memo *m = &all->memo[place % MEMOS];
+        bool whole = is_whole(all, m);
+        uint32_t idle = whole ? all->turn - m->used : UINT32_MAX;
+        if (unwind_memo_begins(m, key, r->sp, r->fp) && whole && unwind_memo_holds(m)) {
             *memo = m;
             return true;
         }
-        if (all->turn - m->used > all->turn - (*memo)->used)
+        if (idle > longest) {
             *memo = m;
+            longest = idle;
+        }
     }
     return false;
 }
@@ -195,11 +232,9 @@ uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const str
         forget(all, generation);
     all->turn++;
     if (!find(all, r, &m)) {
-        if (!walk(all, memos->last, *r, &known, &walked))
+        if (!walk(all, *r, &known, &walked))
             return 0;
-        if (known + walked > SHORT_FRAMES)
-            m = &all->deep;
-        if (!keep(cursor, all, m, memos->last, known, walked))
+        if (!keep(cursor, all, m, known, walked))
             return 0;
     }
     m->used = all->turn;

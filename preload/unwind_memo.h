@@ -27,13 +27,13 @@ struct memo {
     uint64_t key, sp, fp, fp_mask; /* the innermost frame; key 0: the memo does not hold as a whole */
     uint32_t node, words;
     uint32_t count, used; /* frames; when it was of use */
-    struct frame *frame;
-    struct word *word; /* last read first */
+    uint64_t place;       /* of its frames and words, among all that have been kept */
+    struct word *word;    /* last read first */
 };
 
 /* What is remembered for one cursor, in memory that was zero at first. */
 struct memos {
-    struct memo *last;   /* NULL: nothing yet */
+    struct memo *last;   /* NULL: nothing yet. Never overwritten */
     uint32_t generation; /* all is of this one; never 0 but at first */
 };
 

@@ -189,37 +189,49 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
     to->fp = f->fp;
     to->fp_mask = fp_matters ? UINT64_MAX : 0;
     to->node = node;
-    to->words = words;
+    to->words = (uint16_t)words;
     to->place = place;
     to->word = word;
     all->end = place + count * sizeof *f + words * sizeof *word;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    to->count = count;
+    to->count = (uint16_t)count;
     to->key = pure ? f->key : 0;
     return true;
 }
 
-/* A walk has several places where it can be: many walks begin with the same registers. Sets where it is, or the place
- * whose walk has been overwritten, or of no use for longest. */
-static bool find(struct all_memos *all, const struct unwind_registers *r, struct memo **memo)
+/* A walk has several places where it can be: many walks begin with the same registers. */
+static struct memo *place_of(struct all_memos *all, const struct unwind_registers *r, uint32_t i)
 {
-    uint64_t hash = (r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull, key = unwind_key(r->pc, r->exact);
-    uint32_t place = (uint32_t)(hash >> 40), stride = (uint32_t)(hash >> 52) | 1, longest = 0;
-    *memo = &all->memo[place % MEMOS];
-    for (unsigned i = 0; i < PLACES; i++, place += stride) {
-        struct memo *m = &all->memo[place % MEMOS];
-        bool whole = is_whole(all, m);
-        uint32_t idle = whole ? all->turn - m->used : UINT32_MAX;
-        if (unwind_memo_begins(m, key, r->sp, r->fp) && whole && unwind_memo_holds(m)) {
-            *memo = m;
-            return true;
-        }
-        if (idle > longest) {
-            *memo = m;
-            longest = idle;
-        }
+    uint64_t hash = (r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull;
+    uint32_t first = (uint32_t)(hash >> 40), stride = (uint32_t)(hash >> 52) | 1;
+    return &all->memo[(first + i * stride) % MEMOS];
+}
+
+/* The memo that holds; NULL: none does. What came after the last one the last time comes first. */
+static struct memo *find(struct all_memos *all, const struct unwind_registers *r)
+{
+    uint64_t key = unwind_key(r->pc, r->exact);
+    struct memo *m = &all->memo[all->common.last->next];
+    for (uint32_t i = 0;; m = place_of(all, r, i++)) {
+        if (unwind_memo_begins(m, key, r->sp, r->fp) && is_whole(all, m) && unwind_memo_holds(m))
+            return m;
+        if (i == PLACES)
+            return NULL;
     }
-    return false;
+}
+
+/* The place for a new memo: whose walk has been overwritten, or of no use for longest. */
+static struct memo *find_place(struct all_memos *all, const struct unwind_registers *r)
+{
+    struct memo *longest = place_of(all, r, 0);
+    for (uint32_t i = 0; i < PLACES; i++) {
+        struct memo *m = place_of(all, r, i);
+        if (!is_whole(all, m))
+            return m;
+        if (all->turn - m->used > all->turn - longest->used)
+            longest = m;
+    }
+    return longest;
 }
 
 uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r)
@@ -227,17 +239,18 @@ uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const str
     struct all_memos *all = (struct all_memos *)memos;
     uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
     unsigned known, walked;
-    struct memo *m;
     if (unlikely(memos->generation != generation))
         forget(all, generation);
     all->turn++;
-    if (!find(all, r, &m)) {
-        if (!walk(all, *r, &known, &walked))
-            return 0;
-        if (!keep(cursor, all, m, known, walked))
+    struct memo *m = find(all, r), *last = memos->last;
+    if (!m) {
+        m = find_place(all, r);
+        if (!walk(all, *r, &known, &walked) || !keep(cursor, all, m, known, walked))
             return 0;
     }
     m->used = all->turn;
+    last->next = (uint16_t)(m - all->memo);
     memos->last = m;
+    __builtin_prefetch(&all->memo[m->next]);
     return m->node;
 }

@@ -10,7 +10,7 @@ import re
 import shutil
 import statistics
 
-from .measure import ROOT, in_turns, median, program, rounds, run_under
+from .measure import MEMTAP, ROOT, in_turns, median, program, rounds, run_under
 from .table import number, print_table
 from .tools import DRAINED, PLAIN, TAPPED
 
@@ -84,7 +84,8 @@ def measure(plan):
         once = functools.partial(serve, work=work, requests=requests, tokens=tokens, model=model, vision=vision)
         turns = in_turns(tools, count, once)
         found[name] = {tool.name: runs for tool, runs in turns.items()}
-    figures = {'rounds': count, 'runs': found, 'hooks': measure_hooks(plan, os.path.join(work, 'tiny-llama.gguf'))}
+    tiny = os.path.join(work, 'tiny-llama.gguf')
+    figures = {'rounds': count, 'runs': found, 'hooks': measure_hooks(plan, tiny), 'paused': measure_paused(plan, tiny)}
     shutil.rmtree(work)
     return figures
 
@@ -102,6 +103,18 @@ def measure_hooks(plan, file):
     return found
 
 
+def measure_paused(plan, file):
+    """Each request of one process with the recording on or paused, in fours: on, paused, paused, on. Two processes differ by
+    more than the tap costs, by where their memory happens to lie. {requests, ms: ms per token, [added ms per token]}."""
+    requests, output = '40' if plan.quick else '400', os.path.join(plan.work, 'paused')
+    done = run_under(TAPPED, ['node', DRIVER, '--pause', MEMTAP, output, requests, '50', file], output)
+    lines = [json.loads(line)['bench'] for line in done.output.splitlines() if line.startswith('{"bench"')] if done else []
+    ms = [line['ms'] / line['tokens'] for line in lines]
+    fours = [ms[i:i + 4] for i in range(0, len(ms) - 3, 4)]
+    return {'requests': int(requests), 'ms': statistics.median((b + c) / 2 for _, b, c, _ in fours),
+            'added': [(a + d - b - c) / 2 for a, b, c, d in fours]} if fours else None
+
+
 def interval(plain, tapped):
     """Mean difference in percent of plain, round by round, and half its 95 % confidence interval."""
     differences = [100 * (b / a - 1) for a, b in zip(plain, tapped)]
@@ -109,6 +122,17 @@ def interval(plain, tapped):
         return None
     t = T[len(differences) - 2] if len(differences) - 2 < len(T) else 1.96
     return statistics.mean(differences), t * statistics.stdev(differences) / math.sqrt(len(differences))
+
+
+def show_paused(paused):
+    if not paused:
+        return
+    added, half = sorted(paused['added']), 0.98 * math.sqrt(len(paused['added']))
+    at = [added[min(max(round(len(added) / 2 - 0.5 + shift), 0), len(added) - 1)] for shift in (0, -half, half)]
+    us, percent = [f'{1000 * ms:+.1f}' for ms in at], [f'{100 * ms / paused["ms"]:+.2f}' for ms in at]
+    print(f'Recording against paused within one process, {paused["requests"]} requests of 50 tokens in fours, the tiny '
+          f'model: {paused["ms"]:.2f} ms a token paused, recorded {us[0]} µs, {percent[0]} % (median of the fours; 95 % '
+          f'confidence, by ranks: {us[1]} to {us[2]} µs, {percent[1]} to {percent[2]} %).\n')
 
 
 def show(figures):
@@ -133,6 +157,7 @@ def show(figures):
         return
     print('Medians of the rounds; differences to plain are paired by round: mean and 95 % confidence interval (t).\n')
     print_table(['', 'of', 'plain', 'memtap', 'difference', 'memtap run', 'difference'], rows)
+    show_paused(figures['paused'])
     hooks = [f'{name} {number(median(ns["plain"]))} + {number(median(ns["memtap"]) - median(ns["plain"]))} ns'
              for name, ns in figures['hooks'].items() if 'plain' in ns and 'memtap' in ns]
     print('The hooks of engines and files have no switch; a call of each, plain and what the tap adds '

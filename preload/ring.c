@@ -36,14 +36,14 @@ static uint32_t slots_count(void)
     return __atomic_load_n(&tracefile_header->status.region_count, __ATOMIC_ACQUIRE) * TRACE_REGION_SLOTS;
 }
 
-/* Takes any free slot and marks it busy; -1 if there is none. */
-static int slot_take(void)
+/* Takes a free slot, of those that have disk space or of all, and marks it busy; -1 if there is none. */
+static int slot_take_of(bool backed)
 {
     uint32_t count = slots_count(), hint = __atomic_load_n(&pool.slot_hint, __ATOMIC_RELAXED);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t slot = (hint + i) % count;
         uint64_t state = __atomic_load_n(state_of(slot), __ATOMIC_RELAXED);
-        if ((state & ((1u << TRACE_STATE_BITS) - 1)) == TRACE_STATE_FREE &&
+        if ((state & ((1u << TRACE_STATE_BITS) - 1)) == TRACE_STATE_FREE && (!backed || pool.backed[slot]) &&
             __atomic_compare_exchange_n(state_of(slot), &state, TRACE_STATE(0, TRACE_STATE_BUSY), false,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
             __atomic_store_n(&pool.slot_hint, slot + 1, __ATOMIC_RELAXED);
@@ -51,6 +51,13 @@ static int slot_take(void)
         }
     }
     return -1;
+}
+
+/* One that has been in use has its memory already, perhaps even in the cache. */
+static int slot_take(void)
+{
+    int slot = slot_take_of(true);
+    return slot >= 0 ? slot : slot_take_of(false);
 }
 
 /* Backs the slot with disk space for at least `need` bytes: at first a small part, then all of it. Bytes, or 0. */
@@ -110,8 +117,9 @@ static void chunk_seal(struct trace_chunk *chunk)
 }
 
 /*
- * The chunk is full. `lost` goes with the cursor, not with the chunk. With a reader and a free slot it stays where it is, closed; else this thread appends it to the log
- * and goes on in the same slot. If that fails the closed chunk stays in the ring, where a reader finds it.
+ * The chunk is full. `lost` goes with the cursor, not with the chunk. With a reader and a free slot it stays where it is,
+ * closed; else this thread appends it to the log and goes on in the same slot. If that fails the closed chunk stays in
+ * the ring, where a reader finds it.
  */
 static bool chunk_turn(struct cursor *c)
 {

@@ -4,11 +4,11 @@
 
 #include "unwind_table.h"
 
-#define FRAMES 1024u       /* of the longest walk that is remembered */
-#define WORDS 3u           /* that one step reads at most */
-#define SPACE (512u << 10) /* bytes of the ring; several times what one walk takes */
-#define MEMOS 512u         /* walks that are remembered */
-#define PLACES 8u          /* where one of them can be */
+#define FRAMES 1024u              /* of the longest walk that is remembered */
+#define WORDS 3u                  /* that one step reads at most */
+#define SPACE ((size_t)512 << 10) /* bytes of the ring; several times what one walk takes */
+#define MEMOS 512u                /* walks that are remembered */
+#define PLACES 8u                 /* where one of them can be */
 
 struct frame {
     uint64_t key; /* unwind_key */

@@ -236,8 +236,9 @@ FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -std=gnu11 -D_GNU_SOURCE -g -O1 -Iinclude -Ianalyzer -Itests -DMEMTAP_VERSION='"$(VERSION)"' \
                 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 
-FUZZ_TARGETS := trace residency gguf safetensors torch
+FUZZ_TARGETS := trace lanes residency gguf safetensors torch
 build/fuzz/fuzz_trace: $(wildcard analyzer/base/*.c analyzer/trace/*.c analyzer/heap/*.c)
+build/fuzz/fuzz_lanes: analyzer/base/memory.c analyzer/trace/lanes.c
 build/fuzz/fuzz_residency: $(wildcard analyzer/base/*.c analyzer/residency/*.c)
 build/fuzz/fuzz_gguf build/fuzz/fuzz_safetensors build/fuzz/fuzz_torch: $(wildcard analyzer/base/*.c analyzer/model/*.c)
 
@@ -250,6 +251,9 @@ build/fuzz/seeds-%: tests/support/models.py scripts/make-gguf
 	@mkdir -p build/fuzz
 	$(Q)python3 tests/support/models.py build/fuzz
 	@touch $@
+
+build/fuzz/seeds-lanes: tests/fuzz/corpus-trace
+	@mkdir -p $@ && cp tests/fuzz/corpus-trace/payload-* $@ && touch $@
 
 build/fuzz/seeds-trace build/fuzz/seeds-residency: build/fuzz/seeds-%: tests/fuzz/corpus-%
 	@mkdir -p $@ && cp tests/fuzz/corpus-$*/* $@ && touch $@

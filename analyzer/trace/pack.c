@@ -15,13 +15,14 @@
 
 #include "base/memory.h"
 #include "trace/inside.h"
+#include "trace/lanes.h"
 
 #define PACK_MAGIC "MTAPPACK"
-#define PACK_VERSION 1u
+#define PACK_VERSION 2u /* 1: no lanes */
 #define PACK_LEVEL 9
 #define MOST_SECTION ((uint64_t)1 << 40)
 
-enum section_kind { SECTION_TRACE = 1, SECTION_SYMBOLS = 2, SECTION_PAGES = 3 };
+enum section_kind { SECTION_TRACE = 1, SECTION_SYMBOLS = 2, SECTION_PAGES = 3, SECTION_LANES = 4 };
 
 struct pack_head {
     char magic[8];
@@ -78,10 +79,15 @@ static void section_end(struct section_writer *w)
                fseek(w->out, 0, SEEK_END) == 0;
 }
 
-/* A chunk as a log entry, uncompressed: the pack compresses better across chunks than within one. */
-static void write_chunk(struct section_writer *w, const struct source *s, const struct chunk_ref *c, uint8_t *payload)
+static void write_part(void *w, const void *bytes, size_t size)
 {
-    static const uint8_t zeros[TRACE_LOG_ALIGN];
+    compress(w, bytes, size, ZSTD_e_flush);
+}
+
+/* A damaged chunk stays missing. */
+static void write_chunk(struct section_writer *w, struct lanes *lanes, const struct source *s,
+                        const struct chunk_ref *c, uint8_t *payload)
+{
     struct trace_chunk head = { .magic = TRACE_CHUNK_MAGIC,
                                 .encoding = TRACE_ENCODING_RAW,
                                 .committed = c->committed,
@@ -92,13 +98,11 @@ static void write_chunk(struct section_writer *w, const struct source *s, const 
                                 .time = c->time,
                                 .mono_ns = c->mono_ns };
     if (!source_load(s, c, payload))
-        return; /* stays missing */
+        return;
     head.checksum =
         XXH3_64bits_withSeed(payload, c->committed, XXH3_64bits(&head, offsetof(struct trace_chunk, checksum)));
-    compress(w, &head, sizeof head, ZSTD_e_continue);
-    compress(w, payload, c->committed, ZSTD_e_continue);
-    compress(w, zeros, (TRACE_LOG_ALIGN - (sizeof head + c->committed) % TRACE_LOG_ALIGN) % TRACE_LOG_ALIGN,
-             ZSTD_e_continue);
+    if (lanes_add(lanes, &head, payload))
+        lanes_give(lanes, write_part, w);
 }
 
 static void write_trace(struct section_writer *w, const struct trace *t)
@@ -106,16 +110,19 @@ static void write_trace(struct section_writer *w, const struct trace *t)
     const char *slash = strrchr(t->path, '/');
     struct trace_header *h = memory_take(sizeof *h);
     uint8_t *payload = memory_take(TRACE_CHUNK_SIZE);
+    struct lanes *lanes = lanes_new();
     *h = t->source.header;
     h->status.region_count = 0;
     memset(h->slots, 0, sizeof h->slots);
     for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
         h->status.losses[cause] = t->info.losses[cause]; /* with those that the ring's slots counted */
-    section_begin(w, SECTION_TRACE, slash ? slash + 1 : t->path);
+    section_begin(w, SECTION_LANES, slash ? slash + 1 : t->path);
     compress(w, h, sizeof *h, ZSTD_e_continue);
     for (uint32_t i = 0; i < t->source.count; i++)
-        write_chunk(w, &t->source, &t->source.chunk[i], payload);
+        write_chunk(w, lanes, &t->source, &t->source.chunk[i], payload);
+    lanes_give(lanes, write_part, w);
     section_end(w);
+    lanes_free(lanes);
     free(payload);
     free(h);
 }
@@ -195,13 +202,42 @@ static bool write_all(int fd, const char *bytes, size_t size)
     return true;
 }
 
-/* Unpacks a section's bytes into `fd`; checks them on the way. */
-static bool unpack(FILE *in, const struct section *section, int fd)
+/* Where the bytes of a section go. */
+struct unpacked {
+    int fd;
+    struct lanes *lanes; /* through which, behind the header; NULL: as they are */
+    uint64_t size;       /* how many there have been */
+};
+
+/* A chunk as a log entry. */
+static bool write_entry(void *u, const struct trace_chunk *head, const uint8_t *payload)
+{
+    static const char zeros[TRACE_LOG_ALIGN];
+    size_t behind = (TRACE_LOG_ALIGN - (sizeof *head + head->committed) % TRACE_LOG_ALIGN) % TRACE_LOG_ALIGN;
+    int fd = ((const struct unpacked *)u)->fd;
+    return write_all(fd, (const char *)head, sizeof *head) && write_all(fd, (const char *)payload, head->committed) &&
+           write_all(fd, zeros, behind);
+}
+
+static bool write_unpacked(struct unpacked *u, const char *bytes, size_t size)
+{
+    size_t header = 0;
+    if (!u->lanes || u->size + size <= sizeof(struct trace_header))
+        header = size;
+    else if (u->size < sizeof(struct trace_header))
+        header = sizeof(struct trace_header) - u->size;
+    u->size += size;
+    return write_all(u->fd, bytes, header) &&
+           (header == size || lanes_take(u->lanes, bytes + header, size - header, write_entry, u));
+}
+
+/* Unpacks a section's bytes; checks them on the way. */
+static bool unpack(FILE *in, const struct section *section, struct unpacked *to)
 {
     char stored[65536], plain[65536];
     ZSTD_DStream *stream = ZSTD_createDStream();
     XXH3_state_t hash;
-    uint64_t left = section->stored, written = 0;
+    uint64_t left = section->stored;
     bool fine = true;
     XXH3_64bits_reset(&hash);
     while (fine && left > 0) {
@@ -211,14 +247,14 @@ static bool unpack(FILE *in, const struct section *section, int fd)
         fine = from.size == size;
         left -= size;
         while (fine && from.pos < from.size) {
-            ZSTD_outBuffer to = { plain, sizeof plain, 0 };
-            fine = !ZSTD_isError(ZSTD_decompressStream(stream, &to, &from)) && write_all(fd, plain, to.pos);
-            written += to.pos;
-            fine &= written <= section->size;
+            ZSTD_outBuffer out = { plain, sizeof plain, 0 };
+            fine = !ZSTD_isError(ZSTD_decompressStream(stream, &out, &from)) && write_unpacked(to, plain, out.pos) &&
+                   to->size <= section->size;
         }
     }
     ZSTD_freeDStream(stream);
-    return fine && written == section->size && XXH3_64bits_digest(&hash) == section->checksum;
+    return fine && to->size == section->size && XXH3_64bits_digest(&hash) == section->checksum &&
+           (!to->lanes || lanes_whole(to->lanes));
 }
 
 static char *read_symbols(int fd, uint64_t size)
@@ -241,8 +277,12 @@ static void give(const struct unpacker *u, const struct section *section, const 
 {
     char label[600];
     snprintf(label, sizeof label, "%.300s/%.255s", u->path, name);
-    if (section->kind == SECTION_TRACE || section->kind == SECTION_PAGES) {
-        (section->kind == SECTION_TRACE ? u->taker->trace : u->taker->pages)(u->taker->context, fd, label);
+    if (section->kind == SECTION_TRACE || section->kind == SECTION_LANES) {
+        u->taker->trace(u->taker->context, fd, label);
+        return;
+    }
+    if (section->kind == SECTION_PAGES) {
+        u->taker->pages(u->taker->context, fd, label);
         return;
     }
     if (section->kind == SECTION_SYMBOLS && !*u->symbols && section->size < (uint64_t)1 << 30)
@@ -261,15 +301,20 @@ static bool read_section(const struct unpacker *u, FILE *in)
         fread(name, 1, section.name_size, in) != section.name_size)
         return error_set(u->e, EXIT_DAMAGED, "%s is damaged: a section has an impossible size", u->path);
     name[section.name_size] = '\0';
-    int fd = nameless_file();
-    if (fd < 0)
+    struct unpacked to = { .fd = nameless_file() };
+    if (to.fd < 0)
         return error_set(u->e, EXIT_TROUBLE, "cannot make a temporary file: %s", strerror(errno));
-    if (!unpack(in, &section, fd)) {
-        close(fd);
+    if (section.kind == SECTION_LANES)
+        to.lanes = lanes_new();
+    bool fine = unpack(in, &section, &to);
+    if (to.lanes)
+        lanes_free(to.lanes);
+    if (!fine) {
+        close(to.fd);
         return error_set(u->e, EXIT_DAMAGED, "%s is damaged: its section %.80s does not match its checksum", u->path,
                          name);
     }
-    give(u, &section, name, fd);
+    give(u, &section, name, to.fd);
     return true;
 }
 

@@ -16,7 +16,6 @@
 static struct {
     struct cursor *group[TRACE_SLOTS / GROUP];
     uint16_t backed[TRACE_SLOTS]; /* bytes of each slot with disk space, in units of FIRST_PART */
-    uint32_t slot_hint;
 } pool;
 
 static const struct trace_control *control(void)
@@ -36,24 +35,29 @@ static uint32_t slots_count(void)
     return __atomic_load_n(&tracefile_header->status.region_count, __ATOMIC_ACQUIRE) * TRACE_REGION_SLOTS;
 }
 
-/* Takes a free slot, of those that have disk space or of all, and marks it busy; -1 if there is none. */
+/* Bytes of the slot with disk space. */
+static uint32_t slot_backed(uint32_t slot)
+{
+    if (slot / TRACE_REGION_SLOTS < __atomic_load_n(&control()->backed, __ATOMIC_ACQUIRE))
+        return TRACE_CHUNK_SIZE;
+    return pool.backed[slot] * FIRST_PART;
+}
+
+/* Takes a free slot, of those that have disk space or of all, and marks it busy; -1 if there is none. The first ones are
+ * in use most often: their memory is there already, perhaps even in the cache. */
 static int slot_take_of(bool backed)
 {
-    uint32_t count = slots_count(), hint = __atomic_load_n(&pool.slot_hint, __ATOMIC_RELAXED);
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t slot = (hint + i) % count;
+    uint32_t count = slots_count();
+    for (uint32_t slot = 0; slot < count; slot++) {
         uint64_t state = __atomic_load_n(state_of(slot), __ATOMIC_RELAXED);
-        if ((state & ((1u << TRACE_STATE_BITS) - 1)) == TRACE_STATE_FREE && (!backed || pool.backed[slot]) &&
+        if ((state & ((1u << TRACE_STATE_BITS) - 1)) == TRACE_STATE_FREE && (!backed || slot_backed(slot)) &&
             __atomic_compare_exchange_n(state_of(slot), &state, TRACE_STATE(0, TRACE_STATE_BUSY), false,
-                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-            __atomic_store_n(&pool.slot_hint, slot + 1, __ATOMIC_RELAXED);
+                                        __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             return (int)slot;
-        }
     }
     return -1;
 }
 
-/* One that has been in use has its memory already, perhaps even in the cache. */
 static int slot_take(void)
 {
     int slot = slot_take_of(true);
@@ -63,8 +67,7 @@ static int slot_take(void)
 /* Backs the slot with disk space for at least `need` bytes: at first a small part, then all of it. Bytes, or 0. */
 static uint32_t slot_back(uint32_t slot, uint32_t need)
 {
-    uint32_t have = pool.backed[slot] * FIRST_PART;
-    uint32_t want = need <= FIRST_PART ? FIRST_PART : TRACE_CHUNK_SIZE;
+    uint32_t have = slot_backed(slot), want = need <= FIRST_PART ? FIRST_PART : TRACE_CHUNK_SIZE;
     if (need <= have)
         return have;
     if (!tracefile_reserve_slot(slot, have, want))

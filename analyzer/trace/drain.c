@@ -199,6 +199,19 @@ static bool drain_slot(struct trace_drain *d, struct tap *t, uint32_t slot)
     return true;
 }
 
+/* Takes disk space for whole regions, so that the target's threads need not, slot by slot. */
+static void back_regions(struct tap *t, uint32_t regions)
+{
+    uint32_t backed = t->header->control.backed;
+    uint64_t limit = t->header->identity.limit;
+    for (; backed < regions; backed++) {
+        uint64_t start = t->header->regions[backed];
+        if ((limit && start + REGION_SIZE > limit) || fallocate(t->fd, 0, (off_t)start, REGION_SIZE) < 0)
+            return; /* its threads will find out for themselves */
+        __atomic_store_n(&t->header->control.backed, backed + 1, __ATOMIC_RELEASE);
+    }
+}
+
 static bool has_ended(const struct tap *t)
 {
     return kill((pid_t)t->pid, 0) < 0 && errno == ESRCH;
@@ -209,6 +222,8 @@ static bool drain_tap(struct trace_drain *d, struct tap *t)
     uint32_t regions = __atomic_load_n(&t->header->status.region_count, __ATOMIC_ACQUIRE);
     bool any = false, ended = has_ended(t);
     __atomic_store_n(&t->header->control.reader_beat, monotonic_ns(), __ATOMIC_RELAXED);
+    if (regions <= TRACE_REGIONS)
+        back_regions(t, regions);
     for (uint32_t slot = 0; t->fd >= 0 && slot < regions * TRACE_REGION_SLOTS && regions <= TRACE_REGIONS; slot++)
         any |= drain_slot(d, t, slot);
     if (t->fd >= 0)

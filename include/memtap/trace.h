@@ -135,7 +135,8 @@ struct trace_control {
     uint32_t pause;       /* 1: record nothing */
     uint32_t reader_pid;  /* who drains the ring; 0: nobody, threads append their own chunks */
     uint64_t reader_beat; /* CLOCK_MONOTONIC in ns when the reader last looked; an old one is ignored */
-    uint8_t reserved[48];
+    uint32_t backed; /* so many of the first ring regions have disk space for all of their slots, says the reader */
+    uint8_t reserved[44];
 };
 
 /* Written by the tap, or by whoever appends to the log, with atomic operations. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ring.h"
@@ -114,6 +115,28 @@ static void stop_at_the_limit(void)
     expect(c->chunk->lost == before + 1, 3); /* what comes later is counted */
 }
 
+/* A slot that the thread had to find space for would be beyond the limit. */
+static void go_on_where_the_reader_has_backed(void)
+{
+    start_trace(TRACE_HEADER_SIZE + 2 * TRACE_CHUNK_SIZE);
+    struct cursor *c = ring_take(1, &(enum trace_loss){ 0 });
+    struct trace_control *control = &tracefile_header->control;
+    char path[128];
+    snprintf(path, sizeof path, "%s/%d.mtap", directory, getpid());
+    int fd = open(path, O_RDWR);
+    expect(c && fd >= 0, 1);
+    expect(fallocate(fd, 0, (off_t)tracefile_header->regions[0], TRACE_REGION_SLOTS * TRACE_CHUNK_SIZE) == 0, 2);
+    control->reader_pid = (uint32_t)getpid();
+    control->reader_beat = sys_clock_ns(CLOCK_MONOTONIC);
+    control->backed = 1;
+    put_frees(c, 0, 100000); /* several chunks */
+    expect(tracefile_header->status.stopped == 0 && c->chunk->sequence > 2 && c->chunk->lost == 0, 3);
+    uint64_t sequence = c->chunk->sequence;
+    control->backed = 0;
+    put_frees(c, 0, 100000);
+    expect(tracefile_header->status.stopped == 1 + TRACE_LOSS_LIMIT && c->chunk->sequence < sequence + 2, 4);
+}
+
 static void *write_some(void *unused)
 {
     uint32_t tid = (uint32_t)sys_tid();
@@ -150,6 +173,12 @@ static void the_limit_ends_the_recording_and_later_events_are_counted(void **sta
     in_child(stop_at_the_limit);
 }
 
+static void slots_that_the_reader_has_backed_need_no_space(void **state)
+{
+    (void)state;
+    in_child(go_on_where_the_reader_has_backed);
+}
+
 static void cursors_are_pooled_and_regions_added_as_needed(void **state)
 {
     (void)state;
@@ -161,6 +190,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(committed_records_can_be_read_from_the_file),
         cmocka_unit_test(the_limit_ends_the_recording_and_later_events_are_counted),
+        cmocka_unit_test(slots_that_the_reader_has_backed_need_no_space),
         cmocka_unit_test(cursors_are_pooled_and_regions_added_as_needed),
     };
     return unit_main(tests);

@@ -57,6 +57,21 @@ build/check/libmemtap.so: $(TAP_SOURCES:preload/%.c=build/check/%.o)
 
 -include $(TAP_SOURCES:preload/%.c=build/check/%.d)
 
+# For make check-aarch64, with what scripts/setup aarch64 has fetched.
+AARCH64_CC    ?= aarch64-linux-gnu-gcc
+AARCH64_FLAGS := $(addprefix -Ibuild/aarch64/root/usr/include,/aarch64-linux-gnu /)
+
+build/aarch64/%.o: preload/%.c
+	@echo "  CC      $< (aarch64)"
+	@mkdir -p $(@D)
+	$(Q)$(AARCH64_CC) $(TAP_FLAGS) $(AARCH64_FLAGS) -DHOOKS_DEF='"hooks.def"' -c $< -o $@
+
+build/aarch64/libmemtap.so: $(TAP_SOURCES:preload/%.c=build/aarch64/%.o)
+	@echo "  LINK    $@"
+	$(Q)$(AARCH64_CC) $(TAP_LINK) -Wl,-soname,libmemtap.so $^ -o $@
+
+-include $(TAP_SOURCES:preload/%.c=build/aarch64/%.d)
+
 libmemtap-je.so: $(JE_OBJECTS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(TAP_LINK) -Wl,-soname,$@ $^ -o $@
@@ -196,6 +211,18 @@ test: ## what ./scripts/test does
 .PHONY: seed-table
 seed-table: all ## gemma3:12b beside phi4:14b at their real shapes: where each GiB is (15 GiB of memory, 3 minutes)
 	tests/seed/seed-table
+
+build/aarch64/oracle: tests/programs/oracle.c
+	@echo "  PROGRAM $< (aarch64)"
+	$(Q)$(AARCH64_CC) $(TEST_FLAGS) -MF build/aarch64/oracle.d -pthread $< -o $@
+
+-include build/aarch64/oracle.d
+
+.PHONY: check-aarch64
+check-aarch64: all ## the tap built for aarch64, and the oracle's books under qemu (fetches 150 MB once)
+	scripts/setup aarch64
+	$(MAKE) --no-print-directory build/aarch64/libmemtap.so build/aarch64/oracle
+	tests/run tests/check-aarch64
 
 .PHONY: check-ollama
 check-ollama: all ## a real Ollama under the plain LD_PRELOAD line (builds it once: 2 minutes, 94 MB in ~/.cache)

@@ -1,5 +1,5 @@
 /*
- * arch.h: what depends on the processor, under the same names on each. Included by sys.h; one member is picked here.
+ * arch.h: what depends on the processor, under the same names on each. Included by sys.h and cfi.h; one member is picked here.
  *
  *   ARCH_NAME                     text
  *   arch_syscall(n, a, ..., f)    a raw system call; returns -errno on failure, never touches errno
@@ -10,6 +10,7 @@
  *   ARCH_TICKS_SHIFT              log2 of the ticks that make a time unit of the trace (4 to 16 ns)
  *   ARCH_HAS_CFI                  whether unwind_table.c can walk stacks here
  *   ARCH_DWARF_{FP,SP,RA}         DWARF numbers of frame pointer, stack pointer and return address
+ *   ARCH_DWARF_REGISTERS          how many registers the tables of frames may name, from number 0 on
  *   ARCH_CALLER                   what a hook knows of its caller; arch_caller_pc(caller): its return address
  *   ARCH_HAS_CALLER, arch_caller_registers(caller, pc, sp, fp)   the registers of the frame that called the hook
  *   arch_get_registers(pc, sp, fp), arch_get_all_registers(value),
@@ -27,5 +28,9 @@
 #else
 #include "arch_unknown.h"
 #endif
+
+_Static_assert(ARCH_DWARF_FP < ARCH_DWARF_REGISTERS && ARCH_DWARF_SP < ARCH_DWARF_REGISTERS &&
+                   ARCH_DWARF_RA < ARCH_DWARF_REGISTERS,
+               "there is room for what is looked for");
 
 #endif

@@ -8,6 +8,7 @@
 #define ARCH_DWARF_FP 29
 #define ARCH_DWARF_SP 31
 #define ARCH_DWARF_RA 30
+#define ARCH_DWARF_REGISTERS 32
 #define ARCH_TICKS_SHIFT 0 /* the generic timer runs at 24 to 1,000 MHz: its tick is the unit */
 
 static inline long arch_syscall(long n, long a, long b, long c, long d, long e, long f)

@@ -9,6 +9,7 @@
 #define ARCH_DWARF_FP 0
 #define ARCH_DWARF_SP 1
 #define ARCH_DWARF_RA 2
+#define ARCH_DWARF_REGISTERS 3
 #define ARCH_TICKS_SHIFT 0
 
 long syscall(long number, ...);

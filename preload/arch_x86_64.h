@@ -9,6 +9,7 @@
 #define ARCH_DWARF_FP 6
 #define ARCH_DWARF_SP 7
 #define ARCH_DWARF_RA 16
+#define ARCH_DWARF_REGISTERS 17
 #define ARCH_TICKS_SHIFT 4 /* 16 ticks at 1 to 4 GHz are 16 to 4 ns */
 
 static inline long arch_syscall(long n, long a, long b, long c, long d, long e, long f)

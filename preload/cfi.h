@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch.h"
+
 enum cfi_kind {
     CFI_UNKNOWN = 0, /* not looked up */
     CFI_NONE,        /* the address is in no table: hand-written or generated code */
@@ -39,10 +41,8 @@ struct cfi_rule cfi_find(const void *header, uint64_t address);
 
 /* --- the whole truth, for the rare frames that need it ------------------------------------------------------------ */
 
-#define CFI_REGISTERS 17u /* by their DWARF numbers; the last is the return address */
-
 struct cfi_registers {
-    uint64_t value[CFI_REGISTERS]; /* of a frame; value[ARCH_DWARF_RA] is where it runs */
+    uint64_t value[ARCH_DWARF_REGISTERS]; /* by their DWARF numbers, of a frame; value[ARCH_DWARF_RA] is where it runs */
     bool exact;                    /* it is the instruction that runs next, not the one after a call */
 };
 

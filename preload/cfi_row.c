@@ -76,19 +76,19 @@ struct machine {
 
 static void set_place(struct machine *m, uint64_t number, enum cfi_where where, int64_t offset)
 {
-    if (number < CFI_REGISTERS)
+    if (number < ARCH_DWARF_REGISTERS)
         m->row->place[number] = (struct cfi_place){ .where = where, .offset = (int32_t)offset };
 }
 
 static void set_expression(struct machine *m, uint64_t number, enum cfi_where where, struct bytes expression)
 {
-    if (number < CFI_REGISTERS)
+    if (number < ARCH_DWARF_REGISTERS)
         m->row->place[number] = (struct cfi_place){ .where = where, .expression = expression };
 }
 
 static void restore_place(struct machine *m, uint64_t number)
 {
-    if (number < CFI_REGISTERS)
+    if (number < ARCH_DWARF_REGISTERS)
         m->row->place[number] = m->initial.place[number];
 }
 

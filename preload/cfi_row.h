@@ -26,7 +26,7 @@ struct cfi_row {
     int32_t base; /* the frame is at this register + offset; -1: what the expression gives */
     int64_t offset;
     struct bytes expression;
-    struct cfi_place place[CFI_REGISTERS];
+    struct cfi_place place[ARCH_DWARF_REGISTERS];
     bool signal; /* the kernel made this frame */
 };
 

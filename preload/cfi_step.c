@@ -36,7 +36,7 @@ static uint64_t pop(struct evaluation *e)
 
 static uint64_t register_value(struct evaluation *e, uint64_t number)
 {
-    if (number < CFI_REGISTERS)
+    if (number < ARCH_DWARF_REGISTERS)
         return e->registers->value[number];
     e->bad = true;
     return 0;
@@ -224,7 +224,7 @@ enum cfi_kind cfi_step(const void *header, struct cfi_registers *r,
     uint64_t frame = find_frame(&e, &row);
     e.depth = 0;
     bool bad = e.bad;
-    for (unsigned i = 0; i < CFI_REGISTERS; i++) {
+    for (unsigned i = 0; i < ARCH_DWARF_REGISTERS; i++) {
         e.bad = false;
         caller.value[i] = find_register(&e, &row.place[i], frame, r->value[i]);
         bad |= e.bad && (i == ARCH_DWARF_RA || i == ARCH_DWARF_SP); /* others may never be needed */

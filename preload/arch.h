@@ -8,7 +8,10 @@
  *   arch_zero_after(value)        0; where the processor cannot foresee that, a load from there waits for the value
  *   arch_ticks_usable()           whether it runs at a constant rate, also in deep sleep
  *   ARCH_TICKS_SHIFT              log2 of the ticks that make a time unit of the trace (4 to 16 ns)
- *   ARCH_HAS_CFI                  whether unwind_table.c can walk stacks here
+ *   ARCH_HAS_CFI                  whether frames are found by the tables of .eh_frame (cfi.h)
+ *   ARCH_HAS_RECORDS              else: whether every function keeps a frame record at its frame pointer, {the caller's
+ *                                 frame pointer, return address}, and the outermost one's frame pointer is 0
+ *   arch_code(address)            a return address as it is stored, without what signs it
  *   ARCH_DWARF_{FP,SP,RA}         DWARF numbers of frame pointer, stack pointer and return address
  *   ARCH_DWARF_REGISTERS          how many registers the tables of frames may name, from number 0 on
  *   ARCH_CALLER                   what a hook knows of its caller; arch_caller_pc(caller): its return address

@@ -4,7 +4,8 @@
 
 #define ARCH_NAME "aarch64"
 #define ARCH_HAS_TICKS 1
-#define ARCH_HAS_CFI 0 /* stacks by libunwind: signed return addresses are not told by cfi.c */
+#define ARCH_HAS_CFI 0
+#define ARCH_HAS_RECORDS 1 /* AAPCS64, 6.4.6; compilers make them unless told otherwise, but in leaf functions */
 #define ARCH_DWARF_FP 29
 #define ARCH_DWARF_SP 31
 #define ARCH_DWARF_RA 30
@@ -50,11 +51,31 @@ static inline bool arch_ticks_usable(void)
     return true;
 }
 
-#define ARCH_CALLER __builtin_return_address(0)
-#define ARCH_HAS_CALLER 0
-#define arch_caller_pc(caller) (caller)
-#define arch_caller_registers(caller, pc, sp, fp) ((void)(caller), *(pc) = *(sp) = *(fp) = 0)
-#define arch_get_registers(pc, sp, fp) ((pc) = 0, (sp) = 0, (fp) = 0)
+/* User addresses end below bit 48; a signature (FEAT_PAuth) takes bits above. */
+static inline uint64_t arch_code(uint64_t address)
+{
+    return address & 0xffffffffffffull;
+}
+
+/* The hook's frame record. What is above is not all of the caller's frame, but as unwind_rules.c steps from record to
+ * record, any address between the two will do for the stack pointer. */
+#define ARCH_CALLER __builtin_frame_address(0)
+#define ARCH_HAS_CALLER 1
+
+static inline const void *arch_caller_pc(const void *caller)
+{
+    return (const void *)(uintptr_t)arch_code(((const uint64_t *)caller)[1]);
+}
+
+static inline void arch_caller_registers(const void *caller, uint64_t *pc, uint64_t *sp, uint64_t *fp)
+{
+    *fp = ((const uint64_t *)caller)[0];
+    *pc = arch_code(((const uint64_t *)caller)[1]);
+    *sp = (uint64_t)(uintptr_t)caller + 16;
+}
+
+#define arch_get_registers(pc, sp, fp)                                                                                 \
+    __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29" : "=r"(pc), "=r"(sp), "=r"(fp))
 #define arch_get_all_registers(value) ((void)(value))
 #define arch_step_over_signal(value, read, context) ((void)(value), (void)(read), (void)(context), false)
 #define ARCH_SIGNAL_FP 0

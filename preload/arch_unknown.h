@@ -6,6 +6,8 @@
 #define ARCH_NAME "unknown"
 #define ARCH_HAS_TICKS 0
 #define ARCH_HAS_CFI 0
+#define ARCH_HAS_RECORDS 0
+#define arch_code(address) (address)
 #define ARCH_DWARF_FP 0
 #define ARCH_DWARF_SP 1
 #define ARCH_DWARF_RA 2

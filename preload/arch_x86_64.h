@@ -6,6 +6,8 @@
 #define ARCH_NAME "x86_64"
 #define ARCH_HAS_TICKS 1
 #define ARCH_HAS_CFI 1
+#define ARCH_HAS_RECORDS 0
+#define arch_code(address) (address)
 #define ARCH_DWARF_FP 6
 #define ARCH_DWARF_SP 7
 #define ARCH_DWARF_RA 16

@@ -42,8 +42,9 @@ struct cfi_rule cfi_find(const void *header, uint64_t address);
 /* --- the whole truth, for the rare frames that need it ------------------------------------------------------------ */
 
 struct cfi_registers {
-    uint64_t value[ARCH_DWARF_REGISTERS]; /* by their DWARF numbers, of a frame; value[ARCH_DWARF_RA] is where it runs */
-    bool exact;                    /* it is the instruction that runs next, not the one after a call */
+    uint64_t
+        value[ARCH_DWARF_REGISTERS]; /* by their DWARF numbers, of a frame; value[ARCH_DWARF_RA] is where it runs */
+    bool exact;                      /* it is the instruction that runs next, not the one after a call */
 };
 
 /*

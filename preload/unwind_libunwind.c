@@ -141,8 +141,8 @@ static bool start(void)
     if (!open || !open("libunwind.so.8", RTLD_NOW | RTLD_LOCAL))
         return false;
     libunwind.backtrace = (int (*)(void **, int))real_in(LIBRARY, "unw_backtrace");
-    libunwind.flush_cache = (void (*)(void *, uintptr_t, uintptr_t))real_in(LIBRARY, "_Ux86_64_flush_cache");
-    libunwind.local_space = real_in(LIBRARY, "_ULx86_64_local_addr_space");
+    libunwind.flush_cache = (void (*)(void *, uintptr_t, uintptr_t))real_in(LIBRARY, "_U" ARCH_NAME "_flush_cache");
+    libunwind.local_space = real_in(LIBRARY, "_UL" ARCH_NAME "_local_addr_space");
     if (!libunwind.backtrace)
         return false;
     redirect_calls();

@@ -22,7 +22,7 @@ struct frame {
 /* A frame of the walk that is being made, innermost first, and what was read. */
 struct step {
     uint64_t key, sp, fp;
-    uint64_t pc_value, fp_value;
+    uint64_t fp_value;
     struct unwind_reads reads;
 };
 
@@ -100,7 +100,6 @@ static inline bool step(struct step *s, struct unwind_registers *r, enum cfi_kin
     s->sp = r->sp;
     s->fp = r->fp;
     *kind = unwind_step(&unwind_window, r, &s->reads);
-    s->pc_value = r->pc;
     s->fp_value = r->fp;
     if (unlikely(*kind == CFI_END && !s->reads.impure))
         s->reads = (struct unwind_reads){ .pc_at = 0 }; /* known from the rule alone */
@@ -149,7 +148,7 @@ static unsigned keep_words(struct word *word, const struct step *s, bool fp_matt
     if (fp_matters && s->reads.fp_at)
         word[n++] = (struct word){ (const uint64_t *)s->reads.fp_at, s->fp_value };
     if (s->reads.pc_at)
-        word[n++] = (struct word){ (const uint64_t *)s->reads.pc_at, s->pc_value };
+        word[n++] = (struct word){ (const uint64_t *)s->reads.pc_at, *(const uint64_t *)s->reads.pc_at }; /* signed */
     if (s->reads.frame_at)
         word[n++] = (struct word){ (const uint64_t *)s->reads.frame_at, s->reads.frame };
     return n;

@@ -64,13 +64,18 @@ static void put(uint64_t key, struct cfi_rule rule)
     }
 }
 
+/* Of a function with a frame record: both words are at the frame pointer. */
+static const struct cfi_rule by_record = { .kind = CFI_FRAME, .cfa = 16, .saves_fp = true, .fp = -2 };
+
 static struct cfi_rule look_up(uint64_t key)
 {
     uint64_t header, pc = key >> 1;
     struct cfi_rule rule = { .kind = CFI_NONE };
     if (!modules_frame_header(pc, &header))
         return rule; /* perhaps not yet: another thread may just be looking at the maps */
-    if (header)
+    if (ARCH_HAS_RECORDS)
+        rule = by_record;
+    else if (header)
         rule = cfi_find((const void *)header, key & 1 ? pc : pc - 1);
     put(key, rule);
     return rule;

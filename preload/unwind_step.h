@@ -91,6 +91,16 @@ struct unwind_reads {
     bool impure; /* the step depended on more than registers and these words */
 };
 
+/* Of frame records the last one ends the chain for good; a table that ends like this may be wrong. */
+static inline bool unwind_ends(struct unwind_registers *r, struct unwind_reads *reads)
+{
+    if (!ARCH_HAS_RECORDS)
+        return false;
+    *reads = (struct unwind_reads){ .by_fp = true };
+    r->pc = 0;
+    return true;
+}
+
 static inline bool unwind_step_by_rule(struct unwind_window *w, struct unwind_registers *r, struct cfi_rule rule,
                                        struct unwind_reads *reads)
 {
@@ -106,12 +116,13 @@ static inline bool unwind_step_by_rule(struct unwind_window *w, struct unwind_re
         frame += (uint64_t)(int64_t)rule.add;
     }
     if (unlikely(frame <= r->sp)) /* the caller's frame lies above */
-        return false;
+        return unwind_ends(r, reads);
     uint64_t fp_at = (rule.fp_at_fp ? r->fp : frame) + (uint64_t)((int64_t)rule.fp * 8);
     reads->pc_at = frame - 8;
     reads->fp_at = rule.saves_fp ? fp_at : 0;
     if (unlikely(!unwind_read(w, frame - 8, &r->pc)))
         return false;
+    r->pc = arch_code(r->pc);
     if (rule.saves_fp && unlikely(!unwind_read(w, fp_at, &r->fp))) {
         r->fp = 0; /* tables are wrong between `leave` and `ret` of some realigned functions; it may not be needed */
         reads->impure = true;

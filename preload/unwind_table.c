@@ -74,9 +74,9 @@ static bool step_by_frame_pointer(struct unwind_window *w, struct unwind_registe
     uint64_t fp, pc, header;
     if (r->fp < r->sp || r->fp - r->sp > 1u << 20 || r->fp % 8)
         return false;
-    if (!unwind_read(w, r->fp, &fp) || !unwind_read(w, r->fp + 8, &pc) || !modules_frame_header(pc, &header))
+    if (!unwind_read(w, r->fp, &fp) || !unwind_read(w, r->fp + 8, &pc) || !modules_frame_header(arch_code(pc), &header))
         return false;
-    *r = (struct unwind_registers){ .pc = pc, .sp = r->fp + 16, .fp = fp };
+    *r = (struct unwind_registers){ .pc = arch_code(pc), .sp = r->fp + 16, .fp = fp };
     return true;
 }
 
@@ -161,7 +161,7 @@ static unsigned walk(void **pc, unsigned most)
 
 static bool start(void)
 {
-    return ARCH_HAS_CFI && unwind_rules_start();
+    return (ARCH_HAS_CFI || ARCH_HAS_RECORDS) && unwind_rules_start();
 }
 
 const struct unwinder unwind_table = {

@@ -1,5 +1,5 @@
 /*
- * arch.h: what depends on the processor, under the same names on each. Included by sys.h and cfi.h; one member is picked here.
+ * arch.h: what depends on the processor, under the same names on each. Included by sys.h; one member is picked here.
  *
  *   ARCH_NAME                     text
  *   arch_syscall(n, a, ..., f)    a raw system call; returns -errno on failure, never touches errno

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "arch.h"
+#include "sys.h"
 
 enum cfi_kind {
     CFI_UNKNOWN = 0, /* not looked up */

@@ -44,10 +44,13 @@ def measure(plan):
                       for threads in THREADS for depth in DEPTHS]}
 
 
-def added(cell, tool, pick=median):
-    """What it adds to plain, of a cell; None if one of them died."""
+def added(cell, tool):
+    """What it adds to plain within a round, the median; and the least times' difference. None if one of them died. The
+    machine is fast and slow in turns of some seconds: within a round it mostly stays what it is."""
     values, plain = cell['ns'].get(tool), cell['ns'].get('plain')
-    return pick(values) - pick(plain) if values and plain else None
+    if not values or not plain:
+        return None, None
+    return median([value - base for value, base in zip(values, plain)]), min(values) - min(plain)
 
 
 def show(figures):
@@ -57,16 +60,16 @@ def show(figures):
         plain = cell['ns']['plain']
         row = [cell['threads'], cell['depth'], f'{number(median(plain))} ({number(min(plain))})']
         for tool in others:
-            alive = cell['ns'][tool]
-            row.append(f'{number(added(cell, tool))} ({number(added(cell, tool, min))})' if alive else 'died')
-        row.append(ratio(added(cell, 'memtap'), added(cell, 'heaptrack')))
+            row.append('{} ({})'.format(*map(number, added(cell, tool))) if cell['ns'][tool] else 'died')
+        row += [ratio(ours, theirs) for ours, theirs in zip(added(cell, 'memtap'), added(cell, 'heaptrack'))]
         row.append('/'.join(number(spread(cell['ns'][tool])) if cell['ns'][tool] else '–' for tool in figures['tools']))
         row += [', '.join(number(cell[kind].get(tool), 2) for kind in ('bytes', 'packed'))
                 for tool in ('memtap', 'heaptrack')]
         rows.append(row)
-    print('Median (minimum); spread: from the least to the most of a tool\'s rounds, in % of the median.\n')
+    print('Median (minimum), of what a tool adds the median within a round (between the minima); spread: from the least to '
+          'the most of a tool\'s rounds, in % of the median.\n')
     print_table(['threads', 'frames', 'plain ns'] + [f'{tool} + ns' for tool in others] +
-                ['memtap/heaptrack', 'spread %, ' + '/'.join(figures['tools']), 'memtap bytes/call, packed',
+                ['memtap/heaptrack', 'of the minima', 'spread %, ' + '/'.join(figures['tools']), 'memtap bytes/call, packed',
                  'heaptrack bytes/call, zstd'], rows)
     show_scaling(figures)
 

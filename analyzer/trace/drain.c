@@ -19,7 +19,7 @@
 #include <zstd.h>
 
 #include "base/memory.h"
-#include "trace/trace.h"
+#include "trace/inside.h"
 
 #define REGION_SIZE ((size_t)TRACE_REGION_SLOTS * TRACE_CHUNK_SIZE)
 #define LEVEL 1
@@ -30,6 +30,7 @@ struct tap {
     uint32_t pid, marks;
     uint64_t start_ns;
     bool ended, replaced; /* replaced: by another program image of the same process */
+    bool seen;            /* under its pid: it is no pid of another namespace, and that it is gone can be told */
     int fd;               /* -1: let go */
     struct trace_header *header;
     uint8_t *region[TRACE_REGIONS];
@@ -95,6 +96,7 @@ static void attach(struct trace_drain *d, const char *name)
     t.name = memory_copy(name, strlen(name));
     t.pid = t.header->identity.pid;
     t.start_ns = t.header->identity.start_mono_ns;
+    t.seen = t.header->identity.start_jiffies && trace_start_of_process(t.pid) == t.header->identity.start_jiffies;
     find_replaced(d, &t);
     __atomic_store_n(&t.header->control.reader_beat, monotonic_ns(), __ATOMIC_RELAXED);
     __atomic_store_n(&t.header->control.reader_pid, (uint32_t)getpid(), __ATOMIC_RELEASE);
@@ -102,17 +104,15 @@ static void attach(struct trace_drain *d, const char *name)
     d->tap[d->taps++] = t;
 }
 
-static void let_go(struct tap *t)
+static uint32_t regions_of(const struct tap *t)
 {
-    if (t->fd < 0)
-        return;
-    __atomic_store_n(&t->header->control.reader_pid, 0, __ATOMIC_RELEASE);
-    for (uint32_t i = 0; i < TRACE_REGIONS; i++)
-        if (t->region[i])
-            munmap(t->region[i], REGION_SIZE);
-    munmap(t->header, sizeof *t->header);
-    close(t->fd);
-    t->fd = -1;
+    uint32_t count = __atomic_load_n(&t->header->status.region_count, __ATOMIC_ACQUIRE);
+    return count <= TRACE_REGIONS ? count : 0;
+}
+
+static bool has_ended(const struct tap *t)
+{
+    return kill((pid_t)t->pid, 0) < 0 && errno == ESRCH;
 }
 
 static void find_traces(struct trace_drain *d)
@@ -149,6 +149,44 @@ static struct trace_chunk *slot_memory(struct tap *t, uint32_t slot)
         t->region[region] = p;
     }
     return (struct trace_chunk *)(t->region[region] + (size_t)(slot % TRACE_REGION_SLOTS) * TRACE_CHUNK_SIZE);
+}
+
+/* Bytes of the slot that somebody may still read. */
+static uint64_t bytes_in_use(struct tap *t, uint32_t slot)
+{
+    uint64_t state = t->header->slots[slot] & ((1u << TRACE_STATE_BITS) - 1);
+    const struct trace_chunk *c = state == TRACE_STATE_OPEN ? slot_memory(t, slot) : NULL;
+    if (state == TRACE_STATE_FREE)
+        return 0;
+    return c && c->committed <= TRACE_PAYLOAD_SIZE ? sizeof *c + c->committed : TRACE_CHUNK_SIZE;
+}
+
+/* The process has certainly ended: the disk space of its ring goes back, but for what is in it. */
+static void release_space(struct tap *t)
+{
+    for (uint32_t slot = 0; slot < regions_of(t) * TRACE_REGION_SLOTS; slot++) {
+        uint64_t used = (bytes_in_use(t, slot) + 4095) & ~(uint64_t)4095;
+        uint64_t start =
+            t->header->regions[slot / TRACE_REGION_SLOTS] + (uint64_t)(slot % TRACE_REGION_SLOTS) * TRACE_CHUNK_SIZE;
+        if (used < TRACE_CHUNK_SIZE)
+            fallocate(t->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(start + used),
+                      (off_t)(TRACE_CHUNK_SIZE - used));
+    }
+}
+
+static void let_go(struct tap *t)
+{
+    if (t->fd < 0)
+        return;
+    if (t->seen && has_ended(t))
+        release_space(t);
+    __atomic_store_n(&t->header->control.reader_pid, 0, __ATOMIC_RELEASE);
+    for (uint32_t i = 0; i < TRACE_REGIONS; i++)
+        if (t->region[i])
+            munmap(t->region[i], REGION_SIZE);
+    munmap(t->header, sizeof *t->header);
+    close(t->fd);
+    t->fd = -1;
 }
 
 /* Puts the copied chunk into the log. */
@@ -199,7 +237,7 @@ static bool drain_slot(struct trace_drain *d, struct tap *t, uint32_t slot)
     return true;
 }
 
-/* Takes disk space for whole regions, so that the target's threads need not, slot by slot. */
+/* Takes disk space for whole regions, so that the target's threads need not, slot by slot. Most of it goes back. */
 static void back_regions(struct tap *t, uint32_t regions)
 {
     uint32_t backed = t->header->control.backed;
@@ -212,19 +250,14 @@ static void back_regions(struct tap *t, uint32_t regions)
     }
 }
 
-static bool has_ended(const struct tap *t)
-{
-    return kill((pid_t)t->pid, 0) < 0 && errno == ESRCH;
-}
-
 static bool drain_tap(struct trace_drain *d, struct tap *t)
 {
-    uint32_t regions = __atomic_load_n(&t->header->status.region_count, __ATOMIC_ACQUIRE);
+    uint32_t regions = regions_of(t);
     bool any = false, ended = has_ended(t);
     __atomic_store_n(&t->header->control.reader_beat, monotonic_ns(), __ATOMIC_RELAXED);
-    if (regions <= TRACE_REGIONS)
+    if (t->seen && !ended)
         back_regions(t, regions);
-    for (uint32_t slot = 0; t->fd >= 0 && slot < regions * TRACE_REGION_SLOTS && regions <= TRACE_REGIONS; slot++)
+    for (uint32_t slot = 0; t->fd >= 0 && slot < regions * TRACE_REGION_SLOTS; slot++)
         any |= drain_slot(d, t, slot);
     if (t->fd >= 0)
         t->marks = __atomic_load_n(&t->header->status.marks, __ATOMIC_ACQUIRE);

@@ -24,6 +24,9 @@ struct trace {
 /* Opens a trace by its descriptor, which it takes over; `path` names it in messages. */
 bool trace_open_fd(int fd, const char *path, struct trace **out, struct error *e);
 
+/* Field 22 of /proc/PID/stat, by which a process is told from another one of the same number; 0: there is none. */
+uint64_t trace_start_of_process(uint32_t pid);
+
 /* Both clocks read at one moment. */
 void trace_clock_pair(struct trace *t, uint64_t time, uint64_t mono_ns);
 

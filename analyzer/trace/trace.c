@@ -18,8 +18,8 @@ static const char *last_part(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* Field 22 of /proc/PID/stat, or 0; the command's name before it may hold spaces and parentheses. */
-static uint64_t start_of_process(uint32_t pid)
+/* The command's name before the field may hold spaces and parentheses. */
+uint64_t trace_start_of_process(uint32_t pid)
 {
     char path[32], text[1024];
     snprintf(path, sizeof path, "/proc/%u/stat", pid);
@@ -41,7 +41,7 @@ static bool is_running(const struct trace_info *i)
     char host[65] = "";
     gethostname(host, sizeof host - 1);
     return i->end == TRACE_END_OPEN && i->start_jiffies && strcmp(host, i->host) == 0 &&
-           start_of_process(i->pid) == i->start_jiffies;
+           trace_start_of_process(i->pid) == i->start_jiffies;
 }
 
 const char *trace_setting(const struct trace_info *info, const char *name)

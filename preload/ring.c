@@ -50,7 +50,7 @@ static int slot_take_of(bool backed)
     uint32_t count = slots_count();
     for (uint32_t slot = 0; slot < count; slot++) {
         uint64_t state = __atomic_load_n(state_of(slot), __ATOMIC_RELAXED);
-        if ((state & ((1u << TRACE_STATE_BITS) - 1)) == TRACE_STATE_FREE && (!backed || slot_backed(slot)) &&
+        if (TRACE_STATE_OF(state) == TRACE_STATE_FREE && (!backed || slot_backed(slot)) &&
             __atomic_compare_exchange_n(state_of(slot), &state, TRACE_STATE(0, TRACE_STATE_BUSY), false,
                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             return (int)slot;

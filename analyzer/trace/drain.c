@@ -154,7 +154,7 @@ static struct trace_chunk *slot_memory(struct tap *t, uint32_t slot)
 /* Bytes of the slot that somebody may still read. */
 static uint64_t bytes_in_use(struct tap *t, uint32_t slot)
 {
-    uint64_t state = t->header->slots[slot] & ((1u << TRACE_STATE_BITS) - 1);
+    uint64_t state = TRACE_STATE_OF(t->header->slots[slot]);
     const struct trace_chunk *c = state == TRACE_STATE_OPEN ? slot_memory(t, slot) : NULL;
     if (state == TRACE_STATE_FREE)
         return 0;
@@ -219,9 +219,8 @@ static bool store(struct trace_drain *d, struct tap *t)
 
 static bool drain_slot(struct trace_drain *d, struct tap *t, uint32_t slot)
 {
-    const uint64_t mask = (1u << TRACE_STATE_BITS) - 1;
     uint64_t state = __atomic_load_n(&t->header->slots[slot], __ATOMIC_ACQUIRE);
-    if ((state & mask) != TRACE_STATE_CLOSED)
+    if (TRACE_STATE_OF(state) != TRACE_STATE_CLOSED)
         return false;
     const struct trace_chunk *c = slot_memory(t, slot);
     if (!c || c->committed > TRACE_PAYLOAD_SIZE)

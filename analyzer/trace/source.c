@@ -87,10 +87,9 @@ static uint64_t slot_state(const struct source *s, uint32_t slot)
 /* Copies what is committed in a slot. The writer may turn the chunk meanwhile: then it is in the log, or tried again. */
 static void copy_slot(struct source *s, uint32_t slot, uint64_t offset)
 {
-    const uint64_t mask = (1u << TRACE_STATE_BITS) - 1;
     struct trace_chunk c;
     for (int attempt = 0; attempt < 8; attempt++) {
-        uint64_t state = slot_state(s, slot), what = state & mask;
+        uint64_t state = slot_state(s, slot), what = TRACE_STATE_OF(state);
         s->busy += what == TRACE_STATE_BUSY;
         if (what == TRACE_STATE_FREE || what == TRACE_STATE_BUSY || !readat(s->fd, &c, sizeof c, offset))
             return;

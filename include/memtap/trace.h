@@ -92,6 +92,7 @@ enum trace_shortfall {
 enum trace_state { TRACE_STATE_FREE = 0, TRACE_STATE_OPEN = 1, TRACE_STATE_CLOSED = 2, TRACE_STATE_BUSY = 3 };
 #define TRACE_STATE_BITS 2
 #define TRACE_STATE(sequence, state) ((uint64_t)(sequence) << TRACE_STATE_BITS | (uint64_t)(state))
+#define TRACE_STATE_OF(word) ((word) & ((1u << TRACE_STATE_BITS) - 1))
 
 /* Written once when the trace is made; magic last. */
 struct trace_identity {

@@ -5,26 +5,35 @@
 #define XXH_NO_STREAM
 #include <xxhash.h>
 
-#define TIERS 4u
-#define TIER_BITS(tier)                                                                                                \
-    (14u + 3u * (tier))      /* of the number of its buckets; a tier is open once those before are full */
 #define FIRST_BLOCK_BITS 12u /* the first block holds 4,096 nodes, each further one as many as all before it */
 #define BLOCKS 14u           /* up to 33 M nodes */
 
 #define TAG_VALUE (1ull << 63)    /* no code address has this bit */
 #define STRING_PARENT 0xffffffffu /* no node has this number: strings are found by their hash under it */
 #define PARENT (1u << 31)
+#define GROUP 16u   /* nodes; as many heads of chains are one cache line */
+#define ROOTS 4096u /* heads for the children of no node */
+#define LONGEST 8u  /* nodes of a chain */
 
 struct node {
     uint64_t value; /* written last; 0: not yet, or no more */
     uint32_t parent;
-    uint32_t next; /* in the bucket's chain; 0 ends it. With PARENT: it is some other node's parent */
+    uint32_t next; /* in its chain; 0 ends it. With PARENT: it is some other node's parent */
+};
+
+/*
+ * A node is found through a chain whose head lies beside its parent: who looks for a child has just come by the parent.
+ * A chain that is full goes on at the heads beside its newest node, one of them by further bits of the hash, and so on
+ * (a hash trie), so a function may have many thousands of call sites. Chains are shared by whoever comes to them.
+ */
+struct group {
+    struct node node[GROUP];
+    uint32_t head[GROUP];
 };
 
 static struct {
-    uint32_t *tier[TIERS]; /* heads of chains, by hash; new nodes go into the last tier that is open */
-    uint32_t open;         /* which that is */
-    struct node *block[BLOCKS];
+    struct group *block[BLOCKS];
+    uint32_t root[ROOTS];
     uint32_t used; /* next free number - RECORD_NODE_FIRST */
 } table;
 
@@ -40,23 +49,35 @@ static uint32_t block_first(unsigned block)
 
 static size_t block_size(unsigned block)
 {
-    return sizeof(struct node) << (FIRST_BLOCK_BITS + (block ? block - 1 : 0));
+    return sizeof(struct group) / GROUP << (FIRST_BLOCK_BITS + (block ? block - 1 : 0));
 }
 
-/* Where the node is, or would be; NULL: no node has had such a number yet. */
-static inline __attribute__((always_inline)) struct node *node_or_null(uint32_t number)
+/* The group where the node is, or would be; NULL: no node has had such a number yet. */
+static inline __attribute__((always_inline)) struct group *group_or_null(uint32_t number)
 {
     uint32_t n = number - RECORD_NODE_FIRST;
     unsigned block = block_of(n);
-    struct node *nodes = likely(block < BLOCKS) ? __atomic_load_n(&table.block[block], __ATOMIC_ACQUIRE) : NULL;
-    return likely(nodes != NULL) ? &nodes[n - block_first(block)] : NULL;
+    struct group *groups = likely(block < BLOCKS) ? __atomic_load_n(&table.block[block], __ATOMIC_ACQUIRE) : NULL;
+    return likely(groups != NULL) ? &groups[(n - block_first(block)) / GROUP] : NULL;
 }
 
-static struct node *node_at(uint32_t number)
+/* Of a node that there is. */
+static inline __attribute__((always_inline)) struct group *group_of(uint32_t number)
 {
-    uint32_t n = number - RECORD_NODE_FIRST;
-    unsigned block = block_of(n);
-    return &__atomic_load_n(&table.block[block], __ATOMIC_ACQUIRE)[n - block_first(block)];
+    struct group *group = group_or_null(number);
+    if (!group)
+        __builtin_unreachable();
+    return group;
+}
+
+static inline struct node *node_in(struct group *group, uint32_t number)
+{
+    return &group->node[(number - RECORD_NODE_FIRST) % GROUP];
+}
+
+static inline __attribute__((always_inline)) struct node *node_at(uint32_t number)
+{
+    return node_in(group_of(number), number);
 }
 
 static inline bool is(const struct node *node, uint32_t parent, uint64_t value)
@@ -80,42 +101,45 @@ static inline void set_parent(struct node *node)
         __atomic_fetch_or(&node->next, PARENT, __ATOMIC_RELAXED);
 }
 
-static uint32_t bucket_of(unsigned tier, uint32_t parent, uint64_t value)
+static inline uint64_t hash_of(uint32_t parent, uint64_t value)
 {
-    uint64_t hash = value * 0x9e3779b97f4a7c15ull ^ (uint64_t)parent * 0xc2b2ae3d27d4eb4full;
-    return (uint32_t)(hash >> (64 - TIER_BITS(tier)));
+    uint64_t hash = value * 0x9e3779b97f4a7c15ull ^ parent * 0xc2b2ae3d27d4eb4full;
+    return hash ^ hash >> 32;
 }
 
-static uint32_t find_between(uint32_t from, uint32_t to, uint32_t parent, uint64_t value)
+/* Looks for a node in its chains. 0: it is not there; its place is before `first`, of the chain at `head`. NULL: all its
+ * chains are full. */
+static uint32_t find_in_chains(struct group *above, uint32_t parent, uint64_t value, uint32_t **head, uint32_t *first)
 {
-    const struct node *node;
-    for (uint32_t number = from; number != to; number = next_of(node)) {
-        node = node_at(number);
-        if (is(node, parent, value))
-            return number;
+    uint64_t hash = hash_of(parent, value);
+    *head = above ? &above->head[hash % GROUP] : &table.root[hash >> 52];
+    for (;; hash /= GROUP, *head = &group_of(*first)->head[hash % GROUP]) {
+        uint32_t length = 0;
+        const struct node *node;
+        *first = __atomic_load_n(*head, __ATOMIC_ACQUIRE);
+        for (uint32_t number = *first; number; number = next_of(node), length++)
+            if (is(node = node_at(number), parent, value))
+                return number;
+        if (length < LONGEST)
+            return 0;
+        if (!hash)
+            break;
     }
+    *head = NULL;
     return 0;
 }
 
-static uint32_t find_by_hash(uint32_t parent, uint64_t value)
-{
-    uint32_t number = 0;
-    for (unsigned tier = __atomic_load_n(&table.open, __ATOMIC_ACQUIRE) + 1; tier-- > 0 && !number;) {
-        const uint32_t *bucket = __atomic_load_n(&table.tier[tier], __ATOMIC_ACQUIRE);
-        if (likely(bucket != NULL))
-            number = find_between(__atomic_load_n(&bucket[bucket_of(tier, parent, value)], __ATOMIC_ACQUIRE), 0, parent,
-                                  value);
-    }
-    return number;
-}
-
-/* A bucket is hardly ever in the cache, the parent nearly always is: nodes that one walk defined lie side by side. */
+/* Most nodes have the number after their parent's: one walk defined both. */
 uint32_t stacks_find(uint32_t parent, uint64_t value)
 {
-    const struct node *above = node_or_null(parent), *beside = node_or_null(parent + 1);
-    if (above && !is_parent(above))
+    struct group *above = group_or_null(parent), *beside;
+    uint32_t *head, first;
+    if (above && !is_parent(node_in(above, parent)))
         return 0;
-    return beside && is(beside, parent, value) ? parent + 1 : find_by_hash(parent, value);
+    beside = group_or_null(parent + 1);
+    if (beside && is(node_in(beside, parent + 1), parent, value))
+        return parent + 1;
+    return find_in_chains(above, parent, value, &head, &first);
 }
 
 #ifdef UNWIND_CHECK
@@ -141,27 +165,12 @@ static bool provide(void **place, size_t size)
     return true;
 }
 
-static bool provide_tier(unsigned tier)
-{
-    return provide((void **)&table.tier[tier], sizeof *table.tier[tier] << TIER_BITS(tier));
-}
-
-/* Opens the next tier when there are as many nodes as buckets in the last: chains stay short. Two threads may just then
- * define the same thing in two tiers; a stack with two numbers does no harm. */
-static void grow(uint32_t used)
-{
-    uint32_t open = __atomic_load_n(&table.open, __ATOMIC_ACQUIRE);
-    if (used >> TIER_BITS(open) && open + 1 < TIERS && provide_tier(open + 1))
-        __atomic_compare_exchange_n(&table.open, &open, open + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
-}
-
 /* A number nobody else has, and memory for its node; 0 if the table is full. */
 static uint32_t new_number(void)
 {
     uint32_t n = __atomic_fetch_add(&table.used, 1, __ATOMIC_RELAXED);
     unsigned block = block_of(n);
-    grow(n);
-    if (block < BLOCKS && provide_tier(0) && provide((void **)&table.block[block], block_size(block)))
+    if (block < BLOCKS && provide((void **)&table.block[block], block_size(block)))
         return n + RECORD_NODE_FIRST;
     tracefile_shortfall(TRACE_SHORT_STACKS_FULL);
     return 0;
@@ -170,21 +179,19 @@ static uint32_t new_number(void)
 /* Makes a recorded definition findable. Returns its number, or the number of whoever was first. */
 static uint32_t publish(uint32_t number, uint32_t parent, uint64_t value)
 {
-    struct node *node = node_at(number), *above = node_or_null(parent);
-    unsigned tier = __atomic_load_n(&table.open, __ATOMIC_ACQUIRE);
-    uint32_t *head = &table.tier[tier][bucket_of(tier, parent, value)], seen = 0;
-    uint32_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE);
+    struct group *above = group_or_null(parent);
+    struct node *node = node_at(number);
+    uint32_t *head, first;
     do {
-        uint32_t theirs = find_between(first, seen, parent, value);
-        if (theirs)
-            return theirs;
-        seen = first;
+        uint32_t theirs = find_in_chains(above, parent, value, &head, &first);
+        if (theirs || !head)
+            return theirs ? theirs : number;
         node->parent = parent;
         node->next = first;
         __atomic_store_n(&node->value, value, __ATOMIC_RELEASE);
-    } while (!__atomic_compare_exchange_n(head, &first, number, false, __ATOMIC_RELEASE, __ATOMIC_ACQUIRE));
+    } while (!__atomic_compare_exchange_n(head, &first, number, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
     if (above)
-        set_parent(above);
+        set_parent(node_in(above, parent));
     return number;
 }
 
@@ -235,11 +242,6 @@ void stacks_forget(bool interrupted)
             sys_unmap(table.block[block], block_size(block));
         table.block[block] = NULL;
     }
-    for (unsigned tier = 0; tier < TIERS; tier++) {
-        if (table.tier[tier] && !interrupted)
-            sys_unmap(table.tier[tier], sizeof *table.tier[tier] << TIER_BITS(tier));
-        table.tier[tier] = NULL;
-    }
-    table.open = 0;
+    __builtin_memset(table.root, 0, sizeof table.root);
     table.used = 0;
 }

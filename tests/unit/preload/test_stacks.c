@@ -47,6 +47,18 @@ static void many_nodes_fit_and_stay_apart(void **state)
         assert_int_not_equal(stacks_find(0, 0x700000 + i), 0);
 }
 
+static void a_parent_may_have_many_children(void **state)
+{
+    (void)state;
+    uint32_t parent = stacks_define(cursor, 0, 0xc000000, 1, 0), first = stacks_define(cursor, parent, 0xd000000, 1, 0);
+    for (unsigned i = 1; i < 20000; i++)
+        stacks_define(cursor, parent, 0xd000000 + i * 5, 1, i * 5);
+    for (unsigned i = 0; i < 20000; i++)
+        assert_int_equal(stacks_find(parent, 0xd000000 + i * 5), first + i);
+    assert_int_equal(stacks_find(parent, 0xd000001), 0);
+    assert_int_equal(stacks_find(first, 0xd000005), 0);
+}
+
 static void retired_code_is_not_found_any_more(void **state)
 {
     (void)state;
@@ -69,13 +81,13 @@ static void strings_and_tags_have_their_own_numbers(void **state)
     assert_int_not_equal(stacks_tagged(cursor, stack, other), tagged);
 }
 
-static uint32_t seen[8][2000];
+static uint32_t seen[8][2000], common_parent;
 
 static void *define_all(void *number)
 {
     struct cursor *c = ring_take(100 + (uint32_t)(uintptr_t)number, &(enum trace_loss){ 0 });
     for (unsigned i = 0; i < 2000; i++)
-        seen[(uintptr_t)number][i] = stacks_define(c, 0, 0xb000000 + i, 1, i);
+        seen[(uintptr_t)number][i] = stacks_define(c, common_parent, 0xb000000 + i, 1, i);
     ring_give_back(c);
     return NULL;
 }
@@ -84,13 +96,14 @@ static void threads_that_define_at_once_agree(void **state)
 {
     pthread_t thread[8];
     (void)state;
+    common_parent = stacks_define(cursor, 0, 0xe000000, 1, 0);
     for (uintptr_t i = 0; i < 8; i++)
         pthread_create(&thread[i], NULL, define_all, (void *)i);
     for (unsigned i = 0; i < 8; i++)
         pthread_join(thread[i], NULL);
     for (unsigned i = 0; i < 2000; i++)
         for (unsigned t = 0; t < 8; t++)
-            assert_int_equal(seen[t][i], stacks_find(0, 0xb000000 + i));
+            assert_int_equal(seen[t][i], stacks_find(common_parent, 0xb000000 + i));
 }
 
 int main(void)
@@ -98,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nodes_are_found_again_by_parent_and_value),
         cmocka_unit_test(many_nodes_fit_and_stay_apart),
+        cmocka_unit_test(a_parent_may_have_many_children),
         cmocka_unit_test(retired_code_is_not_found_any_more),
         cmocka_unit_test(strings_and_tags_have_their_own_numbers),
         cmocka_unit_test(threads_that_define_at_once_agree),

@@ -58,10 +58,11 @@ uint64_t stamp_heap(const void *block)
     return now;
 }
 
-/* Whether a stamp that was taken just now serves further events: the thread is still entered, and nobody is alone. */
+/* Whether a stamp that was taken just now serves further events: the thread is still entered, and no other is alone. */
 static bool serves(const struct thread *t, const struct cursor *c, const uint16_t *toucher, uintptr_t zero)
 {
-    return stamp_is_entered(t, c, toucher, zero) && __atomic_load_n(&stamp_alone + zero, __ATOMIC_ACQUIRE) == 0;
+    uint32_t alone = __atomic_load_n(&stamp_alone + zero, __ATOMIC_ACQUIRE);
+    return stamp_is_entered(t, c, toucher, zero) && (alone == 0 || alone == t->tid);
 }
 
 /* Takes a stamp as a thread that is entered. False if it is not, or not any more. Cheaper than entering. */
@@ -83,6 +84,12 @@ static bool stamp_and_enter(struct thread *t, const struct cursor *c, uint16_t *
     return serves(t, c, toucher, 0);
 }
 
+/* Of a thread that is alone: whether it may rely on that at the time of a new stamp. */
+static void settle(struct thread *t, uint64_t now)
+{
+    t->stamp.alone = now >= t->stamp.settled ? t->tid : OTHERS;
+}
+
 uint64_t stamp_beside(struct thread *t, const struct cursor *c, const void *block, size_t size)
 {
     uint16_t *toucher = stamp_toucher_of(block);
@@ -92,10 +99,12 @@ uint64_t stamp_beside(struct thread *t, const struct cursor *c, const void *bloc
     if (!stamp_entered(t, c, toucher, &now) && !stamp_and_enter(t, c, toucher, &now))
         return stamp_anew(t, block);
     t->stamp.left = STAMP_SHARED;
+    if (__atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE) == t->tid)
+        settle(t, now);
     return now;
 }
 
-/* Until the coarse clock moves on the thread stamps its events itself; and before that it does not try to be alone. */
+/* Until the coarse clock moves on the thread takes itself to be beside others, and does not try to be alone again. */
 static void give_up(struct thread *t, uint64_t tick)
 {
     t->stamp.tick = t->stamp.tried = tick;
@@ -107,10 +116,8 @@ static void try_alone(struct thread *t, uint64_t tick, uint64_t now)
     uint32_t nobody = 0;
     bool tried = t->stamp.tried == tick;
     give_up(t, tick);
-    if (tried || !__atomic_compare_exchange_n(&stamp_alone, &nobody, t->tid, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-        return;
-    t->stamp.settled = now + SETTLE;
-    stamp_forget(t);
+    if (!tried && __atomic_compare_exchange_n(&stamp_alone, &nobody, t->tid, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        t->stamp.settled = now + SETTLE;
 }
 
 uint64_t stamp_anew(struct thread *t, const void *block)
@@ -123,11 +130,11 @@ uint64_t stamp_anew(struct thread *t, const void *block)
         give_up(t, tick);
     } else if (alone == 0) {
         try_alone(t, tick, now);
-    } else if (t->stamp.settled == 0) { /* the id of a thread that has ended */
-        t->stamp.settled = now + SETTLE;
-    } else if (now >= t->stamp.settled) {
+    } else {
+        if (t->stamp.settled == 0) /* the id of a thread that has ended */
+            t->stamp.settled = now + SETTLE;
         t->stamp.tick = tick;
-        t->stamp.alone = t->tid;
+        settle(t, now);
     }
     touch_as_nobody(block);
     return now;

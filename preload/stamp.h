@@ -9,7 +9,7 @@
  * on. Say an event of thread B comes before one of thread A because A got the block from B, through a lock or an
  * allocator. B, between its stamp and its record, made sure that A is not alone any more (stamp_alone), and so A sees
  * that. The other way around an old stamp of A's is only earlier than it was. When a thread finds itself alone, others
- * may be about to stamp events without having seen that: until 100 us have passed it goes on to stamp each event itself.
+ * may be about to stamp events without having seen that: until 100 us have passed it goes on as beside them.
  *
  * Beside other threads an old stamp serves if nobody else has touched the block since it was taken. A table says who
  * last touched a block, for classes of addresses:
@@ -89,7 +89,7 @@ static inline uint64_t stamp_quickly(struct thread *t, const struct cursor *c, c
     uint32_t alone = __atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE);
     if (likely(alone == t->stamp.alone))
         return c->coder.time;
-    if (unlikely(alone != 0))
+    if (unlikely(alone != 0 && alone != t->tid))
         return stamp_anew(t, block);
     if (unlikely(!stamp_holds_beside(t, c, block, size)))
         return stamp_beside(t, c, block, size);

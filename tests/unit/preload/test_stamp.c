@@ -171,6 +171,32 @@ static bool the_slow_path_ends_it(void)
     return is_stamped_anew(theirs);
 }
 
+/* In a new tick, not beside others any more but not settled either. False if that took too long. */
+static bool begin_to_settle(void)
+{
+    uint64_t tick = begin_beside();
+    while (coarse_tick() == tick)
+        ;
+    stamp_one();
+    self->stamp.left = 0;
+    return stamp_alone == 7 && stamp_one() < self->stamp.settled && self->stamp.left == STAMP_SHARED;
+}
+
+static void until_it_is_settled_a_thread_goes_on_as_beside_others(void **state)
+{
+    bool (*const checks[])(void) = { few_share, what_another_touches_is_stamped_anew };
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        bool in_time, right;
+        do {
+            in_time = begin_to_settle();
+            right = checks[i]();
+            in_time &= cursor.coder.time < self->stamp.settled;
+        } while (!in_time);
+        assert_true(right);
+    }
+}
+
 static void beside_another_thread_few_events_share_a_stamp(void **state)
 {
     (void)state;
@@ -214,6 +240,7 @@ int main(void)
         cmocka_unit_test(a_thread_alone_uses_a_stamp_again),
         cmocka_unit_test(an_event_of_another_thread_ends_that),
         cmocka_unit_test(beside_another_thread_few_events_share_a_stamp),
+        cmocka_unit_test(until_it_is_settled_a_thread_goes_on_as_beside_others),
         cmocka_unit_test(what_came_from_another_thread_is_later),
         cmocka_unit_test(old_stamps_are_not_used_over_the_end_of_a_tick),
         cmocka_unit_test(what_was_recorded_elsewhere_comes_before),

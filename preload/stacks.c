@@ -107,39 +107,51 @@ static inline uint64_t hash_of(uint32_t parent, uint64_t value)
     return hash ^ hash >> 32;
 }
 
-/* Looks for a node in its chains. 0: it is not there; its place is before `first`, of the chain at `head`. NULL: all its
- * chains are full. */
-static uint32_t find_in_chains(struct group *above, uint32_t parent, uint64_t value, uint32_t **head, uint32_t *first)
+/* Where a node can be put into a chain. */
+struct place {
+    uint32_t *head; /* NULL: nowhere, all its chains are full */
+    uint32_t first; /* what is there now */
+    uint32_t next;  /* what comes behind it */
+};
+
+/* Looks for a node in its chains. 0: it is not there, but could be at the place. A full chain of nodes that are no more is
+ * as good as an empty one. */
+static uint32_t find_in_chains(struct group *above, uint32_t parent, uint64_t value, struct place *place)
 {
     uint64_t hash = hash_of(parent, value);
-    *head = above ? &above->head[hash % GROUP] : &table.root[hash >> 52];
-    for (;; hash /= GROUP, *head = &group_of(*first)->head[hash % GROUP]) {
-        uint32_t length = 0;
+    uint32_t *head = above ? &above->head[hash % GROUP] : &table.root[hash >> 52];
+    *place = (struct place){ NULL };
+    for (;;) {
+        uint32_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE), length = 0;
+        uint64_t living = 0;
         const struct node *node;
-        *first = __atomic_load_n(*head, __ATOMIC_ACQUIRE);
-        for (uint32_t number = *first; number; number = next_of(node), length++)
-            if (is(node = node_at(number), parent, value))
+        for (uint32_t number = first; number; number = next_of(node), length++) {
+            node = node_at(number);
+            if (is(node, parent, value))
                 return number;
-        if (length < LONGEST)
+            living |= __atomic_load_n(&node->value, __ATOMIC_RELAXED);
+        }
+        bool full = length >= LONGEST;
+        if (!place->head && (!full || !living))
+            *place = (struct place){ head, first, living ? first : 0 };
+        if (!full || !hash)
             return 0;
-        if (!hash)
-            break;
+        hash /= GROUP;
+        head = &group_of(first)->head[hash % GROUP];
     }
-    *head = NULL;
-    return 0;
 }
 
 /* Most nodes have the number after their parent's: one walk defined both. */
 uint32_t stacks_find(uint32_t parent, uint64_t value)
 {
     struct group *above = group_or_null(parent), *beside;
-    uint32_t *head, first;
+    struct place place;
     if (above && !is_parent(node_in(above, parent)))
         return 0;
     beside = group_or_null(parent + 1);
     if (beside && is(node_in(beside, parent + 1), parent, value))
         return parent + 1;
-    return find_in_chains(above, parent, value, &head, &first);
+    return find_in_chains(above, parent, value, &place);
 }
 
 #ifdef UNWIND_CHECK
@@ -181,15 +193,16 @@ static uint32_t publish(uint32_t number, uint32_t parent, uint64_t value)
 {
     struct group *above = group_or_null(parent);
     struct node *node = node_at(number);
-    uint32_t *head, first;
+    struct place place;
+    node->parent = parent;
     do {
-        uint32_t theirs = find_in_chains(above, parent, value, &head, &first);
-        if (theirs || !head)
-            return theirs ? theirs : number;
-        node->parent = parent;
-        node->next = first;
+        uint32_t theirs = find_in_chains(above, parent, value, &place);
+        if (theirs)
+            return theirs;
+        node->next = place.next;
         __atomic_store_n(&node->value, value, __ATOMIC_RELEASE);
-    } while (!__atomic_compare_exchange_n(head, &first, number, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    } while (place.head &&
+             !__atomic_compare_exchange_n(place.head, &place.first, number, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
     if (above)
         set_parent(node_in(above, parent));
     return number;

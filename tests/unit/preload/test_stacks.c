@@ -69,6 +69,22 @@ static void retired_code_is_not_found_any_more(void **state)
     assert_int_not_equal(stacks_define(cursor, 0, 0x900100, 2, 0), gone);
 }
 
+static void code_may_come_and_go(void **state)
+{
+    (void)state;
+    uint32_t parent = stacks_define(cursor, 0, 0xf00000, 1, 0), sibling = stacks_define(cursor, parent, 0xf10000, 1, 0);
+    for (unsigned i = 1; i < 100; i++)
+        stacks_define(cursor, parent, 0xf10000 + i, 1, i);
+    for (unsigned i = 0; i < 2000; i++) {
+        uint32_t node = stacks_define(cursor, parent, 0xf20000, 1, 0);
+        assert_int_equal(stacks_find(parent, 0xf20000), node);
+        stacks_retire(0xf20000, 0xf20001);
+        assert_int_equal(stacks_find(parent, 0xf20000), 0);
+    }
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(stacks_find(parent, 0xf10000 + i), sibling + i);
+}
+
 static void strings_and_tags_have_their_own_numbers(void **state)
 {
     (void)state;
@@ -113,6 +129,7 @@ int main(void)
         cmocka_unit_test(many_nodes_fit_and_stay_apart),
         cmocka_unit_test(a_parent_may_have_many_children),
         cmocka_unit_test(retired_code_is_not_found_any_more),
+        cmocka_unit_test(code_may_come_and_go),
         cmocka_unit_test(strings_and_tags_have_their_own_numbers),
         cmocka_unit_test(threads_that_define_at_once_agree),
     };

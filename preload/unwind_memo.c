@@ -9,6 +9,8 @@
 #define SPACE ((size_t)512 << 10) /* bytes of the ring; several times what one walk takes */
 #define MEMOS 512u                /* walks that are remembered */
 #define PLACES 8u                 /* where one of them can be */
+#define LOOK 2u                   /* frames, besides the innermost, that say where */
+#define RECENT 128u               /* lists of the last ones that began alike */
 
 struct frame {
     uint64_t key; /* unwind_key */
@@ -29,6 +31,8 @@ struct step {
 struct all_memos {
     struct memos common; /* first */
     uint32_t turn;
+    uint64_t
+        recent[RECENT]; /* by innermost frame: the numbers, from 1 on, of four memos, 16 bits each, the last lowest */
     uint64_t end; /* how many bytes of the ring have been taken; what lies more than SPACE before is overwritten */
     struct memo memo[MEMOS] __attribute__((aligned(64))), none;
     struct step step[FRAMES];
@@ -93,17 +97,25 @@ static int find_change(const struct memo *m, const struct frame *frame, int i)
 
 /* --- walking ------------------------------------------------------------------------------------------------------ */
 
-/* One step, remembered. False: it was the last. */
-static inline bool step(struct step *s, struct unwind_registers *r, enum cfi_kind *kind)
+/* A walk that is being made: where it is, and how it came there. */
+struct walk {
+    struct unwind_registers at;
+    enum cfi_kind kind; /* of the last step */
+    bool goes_on;
+    unsigned steps;
+};
+
+static inline void step(struct all_memos *all, struct walk *w)
 {
-    s->key = unwind_key(r->pc, r->exact);
-    s->sp = r->sp;
-    s->fp = r->fp;
-    *kind = unwind_step(&unwind_window, r, &s->reads);
-    s->fp_value = r->fp;
-    if (unlikely(*kind == CFI_END && !s->reads.impure))
+    struct step *s = &all->step[w->steps++];
+    s->key = unwind_key(w->at.pc, w->at.exact);
+    s->sp = w->at.sp;
+    s->fp = w->at.fp;
+    w->kind = unwind_step(&unwind_window, &w->at, &s->reads);
+    s->fp_value = w->at.fp;
+    if (unlikely(w->kind == CFI_END && !s->reads.impure))
         s->reads = (struct unwind_reads){ .pc_at = 0 }; /* known from the rule alone */
-    return *kind == CFI_STACK && r->pc != 0;
+    w->goes_on = w->kind == CFI_STACK && w->at.pc != 0;
 }
 
 static inline bool is_frame(const struct frame *f, const struct unwind_registers *r)
@@ -111,29 +123,27 @@ static inline bool is_frame(const struct frame *f, const struct unwind_registers
     return f->sp == r->sp && f->key == unwind_key(r->pc, r->exact) && (!f->fp_matters || f->fp == r->fp);
 }
 
-/* Walks until the rest is known from the last walk. Sets how many frames that is, and how many were walked. False: cannot. */
-static bool walk(struct all_memos *all, struct unwind_registers r, unsigned *known, unsigned *walked)
+/* Walks on until the rest is known from the last walk. Sets how many frames that is. False: cannot. */
+static bool walk_on(struct all_memos *all, struct walk *w, unsigned *known)
 {
     const struct memo *m = all->common.last;
     const struct frame *frame = frames_at(all, m->place);
-    enum cfi_kind kind = CFI_STACK;
     int next = (int)m->count - 1;
-    *known = *walked = 0;
-    do {
-        while (next >= 0 && frame[next].sp < r.sp)
+    for (*known = 0; w->goes_on; step(all, w)) {
+        while (next >= 0 && frame[next].sp < w->at.sp)
             next--;
-        if (next >= 0 && is_frame(&frame[next], &r)) {
+        if (next >= 0 && is_frame(&frame[next], &w->at)) {
             int change = find_change(m, frame, next);
             if (change < 0) {
                 *known = (unsigned)next + 1;
-                return *walked + *known <= FRAMES;
+                return w->steps + *known <= FRAMES;
             }
             next = change - 1;
         }
-        if (*walked == FRAMES)
+        if (w->steps == FRAMES)
             return false;
-    } while (step(&all->step[(*walked)++], &r, &kind));
-    return kind != CFI_UNSUPPORTED;
+    }
+    return w->kind != CFI_UNSUPPORTED;
 }
 
 /* --- remembering -------------------------------------------------------------------------------------------------- */
@@ -198,33 +208,47 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
     return true;
 }
 
-/* A walk has several places where it can be: many walks begin with the same registers. */
-static struct memo *place_of(struct all_memos *all, const struct unwind_registers *r, uint32_t i)
+/* --- finding ------------------------------------------------------------------------------------------------------ */
+
+static uint64_t mix(uint64_t hash, uint64_t value)
 {
-    uint64_t hash = (r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull;
+    return (hash ^ value) * 0x9e3779b97f4a7c15ull;
+}
+
+static bool is_it(const struct all_memos *all, const struct memo *m, const struct unwind_registers *r)
+{
+    return unwind_memo_begins(m, unwind_key(r->pc, r->exact), r->sp, r->fp) && is_whole(all, m) && unwind_memo_holds(m);
+}
+
+static struct memo *find_recent(struct all_memos *all, uint64_t numbers, const struct unwind_registers *r)
+{
+    for (; numbers; numbers >>= 16)
+        if (is_it(all, &all->memo[(uint16_t)numbers - 1], r))
+            return &all->memo[(uint16_t)numbers - 1];
+    return NULL;
+}
+
+static struct memo *place_of(struct all_memos *all, uint64_t hash, uint32_t i)
+{
     uint32_t first = (uint32_t)(hash >> 40), stride = (uint32_t)(hash >> 52) | 1;
     return &all->memo[(first + i * stride) % MEMOS];
 }
 
-/* The memo that holds; NULL: none does. What came after the last one the last time comes first. */
-static struct memo *find(struct all_memos *all, const struct unwind_registers *r)
+/* The memo that holds; NULL: none does. */
+static struct memo *find(struct all_memos *all, uint64_t hash, const struct unwind_registers *r)
 {
-    uint64_t key = unwind_key(r->pc, r->exact);
-    struct memo *m = &all->memo[all->common.last->next];
-    for (uint32_t i = 0;; m = place_of(all, r, i++)) {
-        if (unwind_memo_begins(m, key, r->sp, r->fp) && is_whole(all, m) && unwind_memo_holds(m))
-            return m;
-        if (i == PLACES)
-            return NULL;
-    }
+    for (uint32_t i = 0; i < PLACES; i++)
+        if (is_it(all, place_of(all, hash, i), r))
+            return place_of(all, hash, i);
+    return NULL;
 }
 
 /* The place for a new memo: whose walk has been overwritten, or of no use for longest. */
-static struct memo *find_place(struct all_memos *all, const struct unwind_registers *r)
+static struct memo *find_place(struct all_memos *all, uint64_t hash)
 {
-    struct memo *longest = place_of(all, r, 0);
+    struct memo *longest = place_of(all, hash, 0);
     for (uint32_t i = 0; i < PLACES; i++) {
-        struct memo *m = place_of(all, r, i);
+        struct memo *m = place_of(all, hash, i);
         if (!is_whole(all, m))
             return m;
         if (all->turn - m->used > all->turn - longest->used)
@@ -233,20 +257,39 @@ static struct memo *find_place(struct all_memos *all, const struct unwind_regist
     return longest;
 }
 
+/* The memo of the stack, remembered from before or now; NULL: there is none to be had. Many walks begin alike: where a
+ * memo can be depends on some frames further out as well. */
+static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, const struct unwind_registers *r)
+{
+    struct walk w = { .at = *r, .goes_on = true };
+    uint64_t hash = mix(r->pc, r->sp << 16), *recent = &all->recent[hash >> 32 & (RECENT - 1)];
+    struct memo *m = find_recent(all, *recent, r);
+    unsigned known;
+    if (m)
+        return m;
+    while (w.goes_on && w.steps < LOOK) {
+        step(all, &w);
+        hash = mix(hash, w.at.pc);
+    }
+    if (!(m = find(all, hash, r))) {
+        m = find_place(all, hash);
+        if (!walk_on(all, &w, &known) || !keep(cursor, all, m, known, w.steps))
+            return NULL;
+    }
+    *recent = *recent << 16 | (uint16_t)(m - all->memo + 1);
+    return m;
+}
+
 uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r)
 {
     struct all_memos *all = (struct all_memos *)memos;
     uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
-    unsigned known, walked;
     if (unlikely(memos->generation != generation))
         forget(all, generation);
     all->turn++;
-    struct memo *m = find(all, r), *last = memos->last;
-    if (!m) {
-        m = find_place(all, r);
-        if (!walk(all, *r, &known, &walked) || !keep(cursor, all, m, known, walked))
-            return 0;
-    }
+    struct memo *last = memos->last, *m = &all->memo[last->next];
+    if (!is_it(all, m, r) && !(m = find_or_walk(cursor, all, r)))
+        return 0;
     m->used = all->turn;
     last->next = (uint16_t)(m - all->memo);
     memos->last = m;

@@ -120,7 +120,7 @@ static uint32_t find_in_chains(struct group *above, uint32_t parent, uint64_t va
 {
     uint64_t hash = hash_of(parent, value);
     uint32_t *head = above ? &above->head[hash % GROUP] : &table.root[hash >> 52];
-    *place = (struct place){ NULL };
+    *place = (struct place){ .head = NULL };
     for (;;) {
         uint32_t first = __atomic_load_n(head, __ATOMIC_ACQUIRE), length = 0;
         uint64_t living = 0;

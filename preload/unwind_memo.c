@@ -1,5 +1,8 @@
-/* unwind_memo.c: see unwind_memo.h. Walks are kept outermost frame first, one behind the other in a ring of memory, where
- * new ones overwrite the oldest. */
+/*
+ * unwind_memo.c: see unwind_memo.h. Walks are kept outermost frame first, one behind the other in a ring of memory, where
+ * new ones overwrite the oldest. One is found again as what came next the last time, or among the last few that began
+ * with the same innermost frame.
+ */
 #include "unwind_memo.h"
 
 #include "unwind_table.h"
@@ -7,10 +10,9 @@
 #define FRAMES 1024u              /* of the longest walk that is remembered */
 #define WORDS 3u                  /* that one step reads at most */
 #define SPACE ((size_t)512 << 10) /* bytes of the ring; several times what one walk takes */
-#define MEMOS 512u                /* walks that are remembered */
-#define PLACES 8u                 /* where one of them can be */
-#define LOOK 2u                   /* frames, besides the innermost, that say where */
+#define MEMOS 512u                /* walks that are remembered, the last so many */
 #define RECENT 128u               /* lists of the last ones that began alike */
+#define ALIKE 4u                  /* in each */
 
 struct frame {
     uint64_t key; /* unwind_key */
@@ -29,10 +31,9 @@ struct step {
 };
 
 struct all_memos {
-    struct memos common; /* first */
-    uint32_t turn;
-    uint64_t
-        recent[RECENT]; /* by innermost frame: the numbers, from 1 on, of four memos, 16 bits each, the last lowest */
+    struct memos common;            /* first */
+    uint32_t newest;                /* the number of the memo that was made last; they are made in turn */
+    uint16_t recent[RECENT][ALIKE]; /* numbers of memos, by their innermost frame, the last first */
     uint64_t end; /* how many bytes of the ring have been taken; what lies more than SPACE before is overwritten */
     struct memo memo[MEMOS] __attribute__((aligned(64))), none;
     struct step step[FRAMES];
@@ -210,74 +211,28 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
 
 /* --- finding ------------------------------------------------------------------------------------------------------ */
 
-static uint64_t mix(uint64_t hash, uint64_t value)
-{
-    return (hash ^ value) * 0x9e3779b97f4a7c15ull;
-}
-
 static bool is_it(const struct all_memos *all, const struct memo *m, const struct unwind_registers *r)
 {
     return unwind_memo_begins(m, unwind_key(r->pc, r->exact), r->sp, r->fp) && is_whole(all, m) && unwind_memo_holds(m);
 }
 
-static struct memo *find_recent(struct all_memos *all, uint64_t numbers, const struct unwind_registers *r)
-{
-    for (; numbers; numbers >>= 16)
-        if (is_it(all, &all->memo[(uint16_t)numbers - 1], r))
-            return &all->memo[(uint16_t)numbers - 1];
-    return NULL;
-}
-
-static struct memo *place_of(struct all_memos *all, uint64_t hash, uint32_t i)
-{
-    uint32_t first = (uint32_t)(hash >> 40), stride = (uint32_t)(hash >> 52) | 1;
-    return &all->memo[(first + i * stride) % MEMOS];
-}
-
-/* The memo that holds; NULL: none does. */
-static struct memo *find(struct all_memos *all, uint64_t hash, const struct unwind_registers *r)
-{
-    for (uint32_t i = 0; i < PLACES; i++)
-        if (is_it(all, place_of(all, hash, i), r))
-            return place_of(all, hash, i);
-    return NULL;
-}
-
-/* The place for a new memo: whose walk has been overwritten, or of no use for longest. */
-static struct memo *find_place(struct all_memos *all, uint64_t hash)
-{
-    struct memo *longest = place_of(all, hash, 0);
-    for (uint32_t i = 0; i < PLACES; i++) {
-        struct memo *m = place_of(all, hash, i);
-        if (!is_whole(all, m))
-            return m;
-        if (all->turn - m->used > all->turn - longest->used)
-            longest = m;
-    }
-    return longest;
-}
-
-/* The memo of the stack, remembered from before or now; NULL: there is none to be had. Many walks begin alike: where a
- * memo can be depends on some frames further out as well. */
+/* The memo of the stack, remembered from before or now; NULL: there is none to be had. */
 static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, const struct unwind_registers *r)
 {
+    uint16_t *recent = all->recent[(r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull >> 32 & (RECENT - 1)];
+    for (unsigned i = 0; i < ALIKE; i++)
+        if (is_it(all, &all->memo[recent[i]], r))
+            return &all->memo[recent[i]];
     struct walk w = { .at = *r, .goes_on = true };
-    uint64_t hash = mix(r->pc, r->sp << 16), *recent = &all->recent[hash >> 32 & (RECENT - 1)];
-    struct memo *m = find_recent(all, *recent, r);
     unsigned known;
-    if (m)
-        return m;
-    while (w.goes_on && w.steps < LOOK) {
-        step(all, &w);
-        hash = mix(hash, w.at.pc);
-    }
-    if (!(m = find(all, hash, r))) {
-        m = find_place(all, hash);
-        if (!walk_on(all, &w, &known) || !keep(cursor, all, m, known, w.steps))
-            return NULL;
-    }
-    *recent = *recent << 16 | (uint16_t)(m - all->memo + 1);
-    return m;
+    all->newest = (all->newest + 1) % MEMOS;
+    if (&all->memo[all->newest] == all->common.last)
+        all->newest = (all->newest + 1) % MEMOS;
+    if (!walk_on(all, &w, &known) || !keep(cursor, all, &all->memo[all->newest], known, w.steps))
+        return NULL;
+    __builtin_memmove(recent + 1, recent, (ALIKE - 1) * sizeof *recent);
+    *recent = (uint16_t)all->newest;
+    return &all->memo[all->newest];
 }
 
 uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r)
@@ -286,11 +241,9 @@ uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const str
     uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
     if (unlikely(memos->generation != generation))
         forget(all, generation);
-    all->turn++;
     struct memo *last = memos->last, *m = &all->memo[last->next];
     if (!is_it(all, m, r) && !(m = find_or_walk(cursor, all, r)))
         return 0;
-    m->used = all->turn;
     last->next = (uint16_t)(m - all->memo);
     memos->last = m;
     __builtin_prefetch(&all->memo[m->next]);

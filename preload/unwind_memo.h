@@ -27,9 +27,9 @@ struct memo {
     uint64_t key, sp, fp, fp_mask; /* the innermost frame; key 0: the memo does not hold as a whole */
     uint64_t place;                /* of its frames and words, among all that have been kept */
     struct word *word;             /* last read first */
-    uint32_t node, used;           /* used: when it was of use */
-    uint16_t count, words;         /* count: of frames */
-    uint16_t next;                 /* the number of the memo that was of use after this one */
+    uint32_t node;
+    uint16_t count, words; /* count: of frames */
+    uint16_t next;         /* the number of the memo that was of use after this one */
 };
 
 /* What is remembered for one cursor, in memory that was zero at first. */

@@ -187,12 +187,13 @@ static void until_it_is_settled_a_thread_goes_on_as_beside_others(void **state)
     bool (*const checks[])(void) = { few_share, what_another_touches_is_stamped_anew };
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        bool in_time, right;
-        do {
+        bool in_time = false, right = false;
+        for (unsigned tries = 0; !in_time && tries < 1000; tries++) {
             in_time = begin_to_settle();
             right = checks[i]();
             in_time &= cursor.coder.time < self->stamp.settled;
-        } while (!in_time);
+        }
+        assert_true(in_time);
         assert_true(right);
     }
 }

@@ -98,25 +98,17 @@ static int find_change(const struct memo *m, const struct frame *frame, int i)
 
 /* --- walking ------------------------------------------------------------------------------------------------------ */
 
-/* A walk that is being made: where it is, and how it came there. */
-struct walk {
-    struct unwind_registers at;
-    enum cfi_kind kind; /* of the last step */
-    bool goes_on;
-    unsigned steps;
-};
-
-static inline void step(struct all_memos *all, struct walk *w)
+/* One step, remembered. False: it was the last. */
+static inline bool step(struct step *s, struct unwind_registers *r, enum cfi_kind *kind)
 {
-    struct step *s = &all->step[w->steps++];
-    s->key = unwind_key(w->at.pc, w->at.exact);
-    s->sp = w->at.sp;
-    s->fp = w->at.fp;
-    w->kind = unwind_step(&unwind_window, &w->at, &s->reads);
-    s->fp_value = w->at.fp;
-    if (unlikely(w->kind == CFI_END && !s->reads.impure))
+    s->key = unwind_key(r->pc, r->exact);
+    s->sp = r->sp;
+    s->fp = r->fp;
+    *kind = unwind_step(&unwind_window, r, &s->reads);
+    s->fp_value = r->fp;
+    if (unlikely(*kind == CFI_END && !s->reads.impure))
         s->reads = (struct unwind_reads){ .pc_at = 0 }; /* known from the rule alone */
-    w->goes_on = w->kind == CFI_STACK && w->at.pc != 0;
+    return *kind == CFI_STACK && r->pc != 0;
 }
 
 static inline bool is_frame(const struct frame *f, const struct unwind_registers *r)
@@ -124,27 +116,29 @@ static inline bool is_frame(const struct frame *f, const struct unwind_registers
     return f->sp == r->sp && f->key == unwind_key(r->pc, r->exact) && (!f->fp_matters || f->fp == r->fp);
 }
 
-/* Walks on until the rest is known from the last walk. Sets how many frames that is. False: cannot. */
-static bool walk_on(struct all_memos *all, struct walk *w, unsigned *known)
+/* Walks until the rest is known from the last walk. Sets how many frames that is, and how many were walked. False: cannot. */
+static bool walk(struct all_memos *all, struct unwind_registers r, unsigned *known, unsigned *walked)
 {
     const struct memo *m = all->common.last;
     const struct frame *frame = frames_at(all, m->place);
+    enum cfi_kind kind = CFI_STACK;
     int next = (int)m->count - 1;
-    for (*known = 0; w->goes_on; step(all, w)) {
-        while (next >= 0 && frame[next].sp < w->at.sp)
+    *known = *walked = 0;
+    do {
+        while (next >= 0 && frame[next].sp < r.sp)
             next--;
-        if (next >= 0 && is_frame(&frame[next], &w->at)) {
+        if (next >= 0 && is_frame(&frame[next], &r)) {
             int change = find_change(m, frame, next);
             if (change < 0) {
                 *known = (unsigned)next + 1;
-                return w->steps + *known <= FRAMES;
+                return *walked + *known <= FRAMES;
             }
             next = change - 1;
         }
-        if (w->steps == FRAMES)
+        if (*walked == FRAMES)
             return false;
-    }
-    return w->kind != CFI_UNSUPPORTED;
+    } while (step(&all->step[(*walked)++], &r, &kind));
+    return kind != CFI_UNSUPPORTED;
 }
 
 /* --- remembering -------------------------------------------------------------------------------------------------- */
@@ -223,12 +217,11 @@ static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, c
     for (unsigned i = 0; i < ALIKE; i++)
         if (is_it(all, &all->memo[recent[i]], r))
             return &all->memo[recent[i]];
-    struct walk w = { .at = *r, .goes_on = true };
-    unsigned known;
+    unsigned known, walked;
     all->newest = (all->newest + 1) % MEMOS;
     if (&all->memo[all->newest] == all->common.last)
         all->newest = (all->newest + 1) % MEMOS;
-    if (!walk_on(all, &w, &known) || !keep(cursor, all, &all->memo[all->newest], known, w.steps))
+    if (!walk(all, *r, &known, &walked) || !keep(cursor, all, &all->memo[all->newest], known, walked))
         return NULL;
     __builtin_memmove(recent + 1, recent, (ALIKE - 1) * sizeof *recent);
     *recent = (uint16_t)all->newest;

@@ -72,15 +72,19 @@ static __attribute__((noinline)) bool alloc_slowly(enum record_call call, const 
     return recorded;
 }
 
-/* Where begin_quickly has succeeded, but the stack is another one than the last time, or tagged. */
-static __attribute__((noinline)) void alloc_elsewhere(enum record_call call, const void *block, size_t size,
-                                                      const void *caller, uint64_t now)
+/* Where begin_quickly has succeeded, but the last stamp does not do; or it does (`stamped`), but the stack is another one
+ * than the last time, or tagged. */
+static __attribute__((noinline)) void alloc_anew(enum record_call call, const void *block, size_t size,
+                                                 const void *caller, bool stamped)
 {
-    struct thread_pass pass = { .thread = &thread_self, .cursor = thread_self.cursor };
-    uint32_t node = event_stack(&pass, caller);
-    struct record_alloc r = { now, (uintptr_t)block, size, node, call };
-    record_alloc(pass.cursor, &r);
-    end_quickly(&thread_self, now);
+    struct thread *t = &thread_self;
+    struct cursor *c = t->cursor;
+    uint64_t now = stamped ? c->coder.time : stamp_anew(t, c, block, size);
+    uint32_t node = stamped ? 0 : unwind_same_stack(c, caller);
+    if (!node || t->tags)
+        node = event_stack(&(struct thread_pass){ .thread = t, .cursor = c }, caller);
+    record_alloc(c, &(struct record_alloc){ now, (uintptr_t)block, size, node, call });
+    end_quickly(t, now);
 }
 
 static __attribute__((noinline)) void alloc_quickly(enum record_call call, const void *block, size_t size,
@@ -92,15 +96,18 @@ static __attribute__((noinline)) void alloc_quickly(enum record_call call, const
         alloc_slowly(call, block, size, caller);
         return;
     }
-    uint64_t now = stamp_quickly(t, c, block, size);
-    uint32_t node = unwind_same_stack(c, caller);
-    if (unlikely(!node || t->tags)) {
-        alloc_elsewhere(call, block, size, caller, now);
+    if (unlikely(!stamp_lasts(t, c, block, size))) {
+        alloc_anew(call, block, size, caller, false);
         return;
     }
-    ring_commit(c,
-                record_put_alloc(&c->coder, c->at, &(struct record_alloc){ now, (uintptr_t)block, size, node, call }));
-    end_quickly(t, now);
+    uint32_t node = unwind_same_stack(c, caller);
+    if (unlikely(!node || t->tags)) {
+        alloc_anew(call, block, size, caller, true);
+        return;
+    }
+    struct record_alloc r = { c->coder.time, (uintptr_t)block, size, node, call };
+    ring_commit(c, record_put_alloc(&c->coder, c->at, &r));
+    thread_leave_quickly(t);
 }
 
 /* Where not every event is recorded, or none. */
@@ -134,17 +141,34 @@ static __attribute__((noinline)) bool free_slowly(const void *block)
     return p != NULL;
 }
 
+/* Where begin_quickly has succeeded. */
+static inline void record_free_quickly(struct cursor *c, const void *block, uint64_t now)
+{
+    struct record_free r = { now, (uintptr_t)block };
+    ring_commit(c, record_put_free(&c->coder, c->at, &r));
+}
+
+/* The same with a stamp of its own. */
+static __attribute__((noinline)) void free_anew(const void *block)
+{
+    struct thread *t = &thread_self;
+    uint64_t now = stamp_anew(t, t->cursor, block, 0);
+    record_free_quickly(t->cursor, block, now);
+    end_quickly(t, now);
+}
+
 static __attribute__((noinline)) void free_quickly(const void *block)
 {
     struct thread *t = &thread_self;
     struct cursor *c = begin_quickly(t, (uintptr_t)__builtin_frame_address(0));
     if (unlikely(!c)) {
         free_slowly(block);
-        return;
+    } else if (unlikely(!stamp_lasts(t, c, block, 0))) {
+        free_anew(block);
+    } else {
+        record_free_quickly(c, block, c->coder.time);
+        thread_leave_quickly(t);
     }
-    struct record_free r = { stamp_quickly(t, c, block, 0), (uintptr_t)block };
-    ring_commit(c, record_put_free(&c->coder, c->at, &r));
-    end_quickly(t, r.time);
 }
 
 static __attribute__((noinline)) void free_if_kept(const void *block)

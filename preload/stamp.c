@@ -90,18 +90,16 @@ static void settle(struct thread *t, uint64_t now)
     t->stamp.alone = now >= t->stamp.settled ? t->tid : OTHERS;
 }
 
-uint64_t stamp_beside(struct thread *t, const struct cursor *c, const void *block, size_t size)
+/* A stamp that serves further events beside other threads. False if the thread is not entered any more. */
+static bool stamp_beside(struct thread *t, const struct cursor *c, const void *block, uint64_t *now)
 {
     uint16_t *toucher = stamp_toucher_of(block);
-    uint64_t now;
-    if (size > STAMP_SMALL)
-        return stamp_heap(block);
-    if (!stamp_entered(t, c, toucher, &now) && !stamp_and_enter(t, c, toucher, &now))
-        return stamp_anew(t, block);
+    if (!stamp_entered(t, c, toucher, now) && !stamp_and_enter(t, c, toucher, now))
+        return false;
     t->stamp.left = STAMP_SHARED;
     if (__atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE) == t->tid)
-        settle(t, now);
-    return now;
+        settle(t, *now);
+    return true;
 }
 
 /* Until the coarse clock moves on the thread takes itself to be beside others, and does not try to be alone again. */
@@ -120,9 +118,10 @@ static void try_alone(struct thread *t, uint64_t tick, uint64_t now)
         t->stamp.settled = now + SETTLE;
 }
 
-uint64_t stamp_anew(struct thread *t, const void *block)
+/* A stamp that serves no other event; where the coarse clock has moved on, the thread may find itself alone. */
+static uint64_t stamp_apart(struct thread *t, uint64_t tick, const void *block)
 {
-    uint64_t now, tick = coarse_tick();
+    uint64_t now;
     uint32_t alone = stamp(t->tid, &now);
     if (unlikely(tick == COARSE_UNKNOWN)) {
         coarse_try();
@@ -138,6 +137,17 @@ uint64_t stamp_anew(struct thread *t, const void *block)
     }
     touch_as_nobody(block);
     return now;
+}
+
+uint64_t stamp_anew(struct thread *t, const struct cursor *c, const void *block, size_t size)
+{
+    uint64_t now, tick = coarse_tick();
+    uint32_t alone = __atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE);
+    if (tick != t->stamp.tick || (alone != 0 && alone != t->tid))
+        return stamp_apart(t, tick, block);
+    if (size > STAMP_SMALL)
+        return stamp_heap(block);
+    return stamp_beside(t, c, block, &now) ? now : stamp_apart(t, tick, block);
 }
 
 void stamp_forked(void)

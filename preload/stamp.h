@@ -47,9 +47,9 @@ uint64_t stamp_now(void);
 /* A stamp for an event of the heap. */
 uint64_t stamp_heap(const void *block);
 
-/* Where the hot path's does not do: in general, and beside other threads. */
-uint64_t stamp_anew(struct thread *t, const void *block);
-uint64_t stamp_beside(struct thread *t, const struct cursor *c, const void *block, size_t size);
+/* A stamp for an event of the heap whose next record goes to `c`, where stamp_lasts says no. `size`: of a new block, else
+ * 0. */
+uint64_t stamp_anew(struct thread *t, const struct cursor *c, const void *block, size_t size);
 
 /* Whether the thread is alone, and the time of its last record will do for its next one. */
 static inline bool stamp_holds(const struct thread *t)
@@ -80,21 +80,18 @@ static inline bool stamp_holds_beside(const struct thread *t, const struct curso
     return stamp_is_entered(t, c, stamp_toucher_of(block), 0) && t->stamp.left > 0 && size <= STAMP_SMALL;
 }
 
-/* Hot path: the stamp of an event of a thread of which nothing special is known, whose next record goes to `c`. `size`:
- * of a new block, else 0. */
-static inline uint64_t stamp_quickly(struct thread *t, const struct cursor *c, const void *block, size_t size)
+/* Hot path: whether the time of the last record will do for an event of a thread of which nothing special is known. */
+static inline bool stamp_lasts(struct thread *t, const struct cursor *c, const void *block, size_t size)
 {
     if (unlikely(coarse_tick() != t->stamp.tick))
-        return stamp_anew(t, block);
+        return false;
     uint32_t alone = __atomic_load_n(&stamp_alone, __ATOMIC_ACQUIRE);
     if (likely(alone == t->stamp.alone))
-        return c->coder.time;
-    if (unlikely(alone != 0 && alone != t->tid))
-        return stamp_anew(t, block);
-    if (unlikely(!stamp_holds_beside(t, c, block, size)))
-        return stamp_beside(t, c, block, size);
+        return true;
+    if (unlikely((alone != 0 && alone != t->tid) || !stamp_holds_beside(t, c, block, size)))
+        return false;
     t->stamp.left--;
-    return c->coder.time;
+    return true;
 }
 
 /* The thread has recorded something elsewhere than with its own cursor: its next event is stamped anew. */

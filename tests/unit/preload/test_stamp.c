@@ -10,9 +10,15 @@
 static struct cursor cursor;
 static char block[1 << 16];
 
+/* What an event of the heap does. */
+static uint64_t stamp_with(struct thread *t, struct cursor *c, const void *touched, size_t size)
+{
+    return c->coder.time = stamp_lasts(t, c, touched, size) ? c->coder.time : stamp_anew(t, c, touched, size);
+}
+
 static uint64_t stamp_a(const void *touched, size_t size)
 {
-    return cursor.coder.time = stamp_quickly(self, &cursor, touched, size);
+    return stamp_with(self, &cursor, touched, size);
 }
 
 static uint64_t stamp_one(void)
@@ -91,7 +97,7 @@ static struct cursor other_cursor = { .index = 1 };
 static uint64_t other_stamps(const void *touched)
 {
     self->tid = other.tid;
-    uint64_t now = other_cursor.coder.time = stamp_quickly(&other, &other_cursor, touched, 16);
+    uint64_t now = stamp_with(&other, &other_cursor, touched, 16);
     self->tid = 7;
     return now;
 }

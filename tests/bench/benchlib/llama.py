@@ -27,6 +27,9 @@ ROOM = 4 << 30  # bytes of memory that the large one wants
 CASES = [('tiny text', (10, 200), (10, 100), [PLAIN, TAPPED, DRAINED], 'tiny-llama', None),
          ('tiny with picture', (8, 32), (4, 32), [PLAIN, TAPPED, DRAINED], 'tiny-gemma3', 'tiny-gemma3-mmproj'),
          ('1 GB text', (1, 12), (1, 6), [PLAIN, TAPPED], 'large-llama', None)]
+# recording against paused in one process: of what, requests (in full and with --quick) and tokens, model, vision
+PAUSED = [('a token, tiny model', (400, 40), 50, 'tiny-llama', None),
+          ('a picture, tiny model', (240, 24), 2, 'tiny-gemma3', 'tiny-gemma3-mmproj')]
 # 97.5 % quantiles of t by degrees of freedom; beyond them the normal distribution's
 T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
      2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042]
@@ -49,22 +52,26 @@ def make_models(work, names):
     make.write_image(os.path.join(work, 'picture.png'), 224, 224, 1)
 
 
+def ask(tool, work, options, requests, tokens, model, vision):
+    """(what run_under returns, [ms of all tokens and their number, for each request], [ms of each picture])."""
+    argv = ['node', DRIVER, *options, str(requests), str(tokens), os.path.join(work, model + '.gguf')]
+    argv += [os.path.join(work, vision + '.gguf'), os.path.join(work, 'picture.png')] if vision else []
+    with open(os.path.join(work, 'log'), 'w+b') as log:
+        done = run_under(tool, argv, os.path.join(work, 'trace'), errors=log)
+        log.seek(0)
+        pictures = [int(ms) for ms in re.findall(rb'image slice encoded in (\d+) ms', log.read())]
+    lines = [json.loads(line)['bench'] for line in (done.output if done else '').splitlines() if line.startswith('{"bench"')]
+    return done, [(line['ms'], line['tokens']) for line in lines], pictures[1:]
+
+
 def serve(tool, work, requests, tokens, model, vision):
     """{tokens per second, ms per image}: medians over the requests of a process; None if it died."""
-    words = [os.path.join(work, model + '.gguf')]
-    words += [os.path.join(work, vision + '.gguf'), os.path.join(work, 'picture.png')] if vision else []
-    log = os.path.join(work, 'log')
-    with open(log, 'wb') as errors:
-        argv = ['node', DRIVER, str(requests), str(tokens), *words]
-        done = run_under(tool, argv, os.path.join(work, 'trace'), errors=errors)
+    done, spent, pictures = ask(tool, work, [], requests, tokens, model, vision)
     if not done:
         return None
-    lines = [json.loads(line)['bench'] for line in done.output.splitlines() if line.startswith('{"bench"')]
-    found = {'tokens/s': statistics.median(1000 * line['tokens'] / line['ms'] for line in lines), 'cpu s': done.cpu}
+    found = {'tokens/s': statistics.median(1000 * tokens / ms for ms, tokens in spent), 'cpu s': done.cpu}
     if vision:
-        with open(log, errors='replace') as f:
-            images = [int(ms) for ms in re.findall(r'image slice encoded in (\d+) ms', f.read())]
-        found['image ms'] = statistics.median(images[1:])
+        found['image ms'] = statistics.median(pictures)
     return found
 
 
@@ -85,7 +92,8 @@ def measure(plan):
         turns = in_turns(tools, count, once)
         found[name] = {tool.name: runs for tool, runs in turns.items()}
     tiny = os.path.join(work, 'tiny-llama.gguf')
-    figures = {'rounds': count, 'runs': found, 'hooks': measure_hooks(plan, tiny), 'paused': measure_paused(plan, tiny)}
+    paused = {case[0]: measure_paused(plan, work, *case[1:]) for case in PAUSED if case[3] in {case[4] for case in cases}}
+    figures = {'rounds': count, 'runs': found, 'hooks': measure_hooks(plan, tiny), 'paused': paused}
     shutil.rmtree(work)
     return figures
 
@@ -103,15 +111,15 @@ def measure_hooks(plan, file):
     return found
 
 
-def measure_paused(plan, file):
+def measure_paused(plan, work, requests, tokens, model, vision):
     """Each request of one process with the recording on or paused, in fours: on, paused, paused, on. Two processes differ by
-    more than the tap costs, by where their memory happens to lie. {requests, ms: ms per token, [added ms per token]}."""
-    requests, output = '40' if plan.quick else '400', os.path.join(plan.work, 'paused')
-    done = run_under(TAPPED, ['node', DRIVER, '--pause', MEMTAP, output, requests, '50', file], output)
-    lines = [json.loads(line)['bench'] for line in done.output.splitlines() if line.startswith('{"bench"')] if done else []
-    ms = [line['ms'] / line['tokens'] for line in lines]
+    more than the tap costs, by where their memory happens to lie. {requests, ms: paused, [added ms]}, of a token or, with
+    vision, of a picture."""
+    options = ['--pause', MEMTAP, os.path.join(work, 'trace')]
+    _, spent, pictures = ask(TAPPED, work, options, requests[plan.quick], tokens, model, vision)
+    ms = pictures if vision else [ms / tokens for ms, tokens in spent]
     fours = [ms[i:i + 4] for i in range(0, len(ms) - 3, 4)]
-    return {'requests': int(requests), 'ms': statistics.median((b + c) / 2 for _, b, c, _ in fours),
+    return {'requests': len(ms), 'ms': statistics.median((b + c) / 2 for _, b, c, _ in fours),
             'added': [(a + d - b - c) / 2 for a, b, c, d in fours]} if fours else None
 
 
@@ -125,14 +133,19 @@ def interval(plain, tapped):
 
 
 def show_paused(paused):
-    if not paused:
-        return
-    added, half = sorted(paused['added']), 0.98 * math.sqrt(len(paused['added']))
-    at = [added[min(max(round(len(added) / 2 - 0.5 + shift), 0), len(added) - 1)] for shift in (0, -half, half)]
-    us, percent = [f'{1000 * ms:+.1f}' for ms in at], [f'{100 * ms / paused["ms"]:+.2f}' for ms in at]
-    print(f'Recording against paused within one process, {paused["requests"]} requests of 50 tokens in fours, the tiny '
-          f'model: {paused["ms"]:.2f} ms a token paused, recorded {us[0]} µs, {percent[0]} % (median of the fours; 95 % '
-          f'confidence, by ranks: {us[1]} to {us[2]} µs, {percent[1]} to {percent[2]} %).\n')
+    rows = []
+    for name, found in paused.items():
+        if not found:
+            rows.append([name, 'died'])
+            continue
+        added, half = sorted(found['added']), 0.98 * math.sqrt(len(found['added']))
+        at = [added[min(max(round(len(added) / 2 - 0.5 + shift), 0), len(added) - 1)] for shift in (0, -half, half)]
+        us, percent = [f'{1000 * ms:+.1f}' for ms in at], [f'{100 * ms / found["ms"]:+.2f}' for ms in at]
+        rows.append([name, found['requests'], number(found['ms'], 2), us[0], f'{us[1]} to {us[2]}', percent[0],
+                     f'{percent[1]} to {percent[2]}'])
+    print('Recording against paused within one process, requests in fours; of what is added the median of the fours and its '
+          '95 % confidence interval, by ranks.\n')
+    print_table(['', 'requests', 'ms, paused', '+ µs, recorded', '95 %', '+ %', '95 %'], rows)
 
 
 def show(figures):

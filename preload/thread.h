@@ -86,8 +86,8 @@ static inline bool thread_lose_quickly(struct thread *t)
     return true;
 }
 
-/* Begins an event. `here`: the frame address of the event's function. thread_leave must follow, also where cursor is NULL. A handler that leaves the tap by siglongjmp never
- * comes to it: that is noticed at the next event. */
+/* Begins an event. `here`: the frame address of the event's function. thread_leave must follow, also where cursor is NULL.
+ * A handler that leaves the tap by siglongjmp never comes to it: that is noticed at the next event. */
 struct thread_pass thread_enter(uintptr_t here);
 void thread_leave(struct thread_pass *pass);
 

@@ -81,8 +81,10 @@ static __attribute__((noinline)) void alloc_anew(enum record_call call, const vo
     struct cursor *c = t->cursor;
     uint64_t now = stamped ? c->coder.time : stamp_anew(t, c, block, size);
     uint32_t node = stamped ? 0 : unwind_same_stack(c, caller);
-    if (!node || t->tags)
+    if (unlikely(t->tags))
         node = event_stack(&(struct thread_pass){ .thread = t, .cursor = c }, caller);
+    else if (!node)
+        node = unwind_stack(c, caller);
     record_alloc(c, &(struct record_alloc){ now, (uintptr_t)block, size, node, call });
     end_quickly(t, now);
 }

@@ -124,19 +124,24 @@ static uint32_t walk(struct cursor *cursor, struct frames *f, const void *caller
     return intern(cursor, f, f->walked + skip, count - skip);
 }
 
+/* Where there is no memory for memos yet, or they cannot tell. */
+static __attribute__((noinline)) uint32_t stack_anyhow(struct cursor *cursor, const void *caller, bool try_memos)
+{
+    struct frames *f = frames_of(cursor);
+    if (!f)
+        return 0;
+    return try_memos ? unwind_stack(cursor, caller) : walk(cursor, f, arch_caller_pc(caller));
+}
+
 uint32_t unwind_stack(struct cursor *cursor, const void *caller)
 {
     struct unwind_registers r = { .exact = false };
-    struct frames *f = frames_of(cursor);
-    uint32_t node = 0;
-    if (!f)
-        return 0;
+    if (unlikely(!chosen.memo || !cursor->attached))
+        return stack_anyhow(cursor, caller, chosen.memo);
     arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
-    if (chosen.memo) {
-        node = unwind_memo_stack(cursor, cursor->attached, &r);
-        unwind_check(node, false, &r, unwind_memos_of(cursor)->generation);
-    }
-    return node ? node : walk(cursor, f, arch_caller_pc(caller));
+    uint32_t node = unwind_memo_stack(cursor, cursor->attached, r.pc, r.sp, r.fp);
+    unwind_check(node, false, &r, unwind_memos_of(cursor)->generation);
+    return likely(node != 0) ? node : stack_anyhow(cursor, caller, false);
 }
 
 void unwind_ready(void)

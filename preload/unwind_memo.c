@@ -205,9 +205,10 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
 
 /* --- finding ------------------------------------------------------------------------------------------------------ */
 
-static bool is_it(const struct all_memos *all, const struct memo *m, const struct unwind_registers *r)
+static inline __attribute__((always_inline)) bool is_it(const struct all_memos *all, const struct memo *m, uint64_t pc,
+                                                        uint64_t sp, uint64_t fp)
 {
-    return unwind_memo_begins(m, unwind_key(r->pc, r->exact), r->sp, r->fp) && is_whole(all, m) && unwind_memo_holds(m);
+    return unwind_memo_begins(m, unwind_key(pc, false), sp, fp) && is_whole(all, m) && unwind_memo_holds(m);
 }
 
 /* The memo of the stack, remembered from before or now; NULL: there is none to be had. */
@@ -215,7 +216,7 @@ static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, c
 {
     uint16_t *recent = all->recent[(r->pc ^ r->sp << 16) * 0x9e3779b97f4a7c15ull >> 32 & (RECENT - 1)];
     for (unsigned i = 0; i < ALIKE; i++)
-        if (is_it(all, &all->memo[recent[i]], r))
+        if (is_it(all, &all->memo[recent[i]], r->pc, r->sp, r->fp))
             return &all->memo[recent[i]];
     unsigned known, walked;
     all->newest = (all->newest + 1) % MEMOS;
@@ -228,17 +229,35 @@ static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, c
     return &all->memo[all->newest];
 }
 
-uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r)
+static inline uint32_t go_on_with(struct all_memos *all, struct memo *m)
 {
-    struct all_memos *all = (struct all_memos *)memos;
-    uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
-    if (unlikely(memos->generation != generation))
-        forget(all, generation);
-    struct memo *last = memos->last, *m = &all->memo[last->next];
-    if (!is_it(all, m, r) && !(m = find_or_walk(cursor, all, r)))
-        return 0;
-    last->next = (uint16_t)(m - all->memo);
-    memos->last = m;
+    all->common.last = m;
     __builtin_prefetch(&all->memo[m->next]);
     return m->node;
+}
+
+/* Where it is not the memo that came next the last time. */
+static __attribute__((noinline)) uint32_t other_stack(struct cursor *cursor, struct all_memos *all, uint64_t pc,
+                                                      uint64_t sp, uint64_t fp)
+{
+    struct unwind_registers r = { .pc = pc, .sp = sp, .fp = fp };
+    uint32_t generation = __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE);
+    if (unlikely(all->common.generation != generation))
+        forget(all, generation);
+    struct memo *last = all->common.last, *m = find_or_walk(cursor, all, &r);
+    if (!m)
+        return 0;
+    last->next = (uint16_t)(m - all->memo);
+    return go_on_with(all, m);
+}
+
+uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, uint64_t pc, uint64_t sp, uint64_t fp)
+{
+    struct all_memos *all = (struct all_memos *)memos;
+    if (likely(memos->generation == __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE))) {
+        struct memo *m = &all->memo[memos->last->next];
+        if (likely(is_it(all, m, pc, sp, fp)))
+            return go_on_with(all, m);
+    }
+    return other_stack(cursor, all, pc, sp, fp);
 }

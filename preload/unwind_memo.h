@@ -50,9 +50,9 @@ static inline const struct memos *unwind_memos_of(const struct cursor *cursor)
 /* Bytes of memory for the memos of a cursor. */
 size_t unwind_memo_size(void);
 
-/* The node of the stack whose innermost frame has these registers. 0: this walk takes more than rules; or there is no
- * node to be had. */
-uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, const struct unwind_registers *r);
+/* The node of the stack whose innermost frame has these registers, and is that of a call. 0: this walk takes more than
+ * rules; or there is no node to be had. */
+uint32_t unwind_memo_stack(struct cursor *cursor, struct memos *memos, uint64_t pc, uint64_t sp, uint64_t fp);
 
 static inline bool unwind_memo_begins(const struct memo *m, uint64_t key, uint64_t sp, uint64_t fp)
 {

@@ -129,33 +129,33 @@ void event_alloc(enum record_call call, const void *block, size_t size, const vo
         alloc_if_chosen(call, block, size, caller);
 }
 
+/* Where there is room for it. */
+static inline void put_free(struct cursor *c, const void *block, uint64_t now)
+{
+    struct record_free r = { now, (uintptr_t)block };
+    ring_commit(c, record_put_free(&c->coder, c->at, &r));
+}
+
 /* True if it was recorded. */
 static __attribute__((noinline)) bool free_slowly(const void *block)
 {
     struct thread_pass pass;
     if (lose_quickly(&thread_self) || !event_begin(&pass))
         return false;
-    uint8_t *p = reserve_or_lose(pass.cursor);
-    struct record_free r = { stamp_heap(block), (uintptr_t)block };
-    if (p)
-        ring_commit(pass.cursor, record_put_free(&pass.cursor->coder, p, &r));
-    event_end(&pass, r.time);
-    return p != NULL;
+    bool has_room = reserve_or_lose(pass.cursor) != NULL;
+    uint64_t now = stamp_heap(block);
+    if (has_room)
+        put_free(pass.cursor, block, now);
+    event_end(&pass, now);
+    return has_room;
 }
 
-/* Where begin_quickly has succeeded. */
-static inline void record_free_quickly(struct cursor *c, const void *block, uint64_t now)
-{
-    struct record_free r = { now, (uintptr_t)block };
-    ring_commit(c, record_put_free(&c->coder, c->at, &r));
-}
-
-/* The same with a stamp of its own. */
+/* Where begin_quickly has succeeded, but the last stamp does not do. */
 static __attribute__((noinline)) void free_anew(const void *block)
 {
     struct thread *t = &thread_self;
     uint64_t now = stamp_anew(t, t->cursor, block, 0);
-    record_free_quickly(t->cursor, block, now);
+    put_free(t->cursor, block, now);
     end_quickly(t, now);
 }
 
@@ -168,7 +168,7 @@ static __attribute__((noinline)) void free_quickly(const void *block)
     } else if (unlikely(!stamp_lasts(t, c, block, 0))) {
         free_anew(block);
     } else {
-        record_free_quickly(c, block, c->coder.time);
+        put_free(c, block, c->coder.time);
         thread_leave_quickly(t);
     }
 }

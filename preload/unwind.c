@@ -50,11 +50,15 @@ bool unwind_passes(uint64_t pc)
 }
 
 /* What is kept for a cursor: memos, and the frames behind them. */
-static struct frames *frames_of(struct cursor *cursor)
+static bool attach(struct cursor *cursor)
 {
-    if (!cursor->attached)
-        cursor->attached = sys_map(unwind_memo_size() + sizeof(struct frames));
-    return cursor->attached ? (struct frames *)((char *)cursor->attached + unwind_memo_size()) : NULL;
+    cursor->attached = sys_map(unwind_memo_size() + sizeof(struct frames));
+    return cursor->attached != NULL;
+}
+
+static struct frames *frames_of(const struct cursor *cursor)
+{
+    return (struct frames *)((char *)cursor->attached + unwind_memo_size());
 }
 
 /* How many outermost frames the stack has in common with the remembered one. */
@@ -112,9 +116,10 @@ static unsigned count_own(void *const *pc, unsigned count, const void *caller)
 }
 
 /* The whole walk, by whatever unwinder there is. */
-static uint32_t walk(struct cursor *cursor, struct frames *f, const void *caller)
+static __attribute__((noinline)) uint32_t walk(struct cursor *cursor, const void *caller)
 {
     const struct unwinder *u = __atomic_load_n(&chosen.unwinder, __ATOMIC_ACQUIRE);
+    struct frames *f = frames_of(cursor);
     unsigned count = u ? u->walk(f->walked, FRAMES) : 0, skip = count_own(f->walked, count, caller);
     if (skip == count) {
         f->walked[0] = (void *)(uintptr_t)caller;
@@ -124,24 +129,18 @@ static uint32_t walk(struct cursor *cursor, struct frames *f, const void *caller
     return intern(cursor, f, f->walked + skip, count - skip);
 }
 
-/* Where there is no memory for memos yet, or they cannot tell. */
-static __attribute__((noinline)) uint32_t stack_anyhow(struct cursor *cursor, const void *caller, bool try_memos)
-{
-    struct frames *f = frames_of(cursor);
-    if (!f)
-        return 0;
-    return try_memos ? unwind_stack(cursor, caller) : walk(cursor, f, arch_caller_pc(caller));
-}
-
 uint32_t unwind_stack(struct cursor *cursor, const void *caller)
 {
     struct unwind_registers r = { .exact = false };
-    if (unlikely(!chosen.memo || !cursor->attached))
-        return stack_anyhow(cursor, caller, chosen.memo);
-    arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
-    uint32_t node = unwind_memo_stack(cursor, cursor->attached, r.pc, r.sp, r.fp);
-    unwind_check(node, false, &r, unwind_memos_of(cursor)->generation);
-    return likely(node != 0) ? node : stack_anyhow(cursor, caller, false);
+    uint32_t node = 0;
+    if (unlikely(!cursor->attached) && !attach(cursor))
+        return 0;
+    if (likely(chosen.memo)) {
+        arch_caller_registers(caller, &r.pc, &r.sp, &r.fp);
+        node = unwind_memo_stack(cursor, cursor->attached, r.pc, r.sp, r.fp);
+        unwind_check(node, false, &r, unwind_memos_of(cursor)->generation);
+    }
+    return likely(node != 0) ? node : walk(cursor, arch_caller_pc(caller));
 }
 
 void unwind_ready(void)

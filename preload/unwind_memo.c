@@ -66,7 +66,7 @@ static bool is_whole(const struct all_memos *all, const struct memo *m)
 static uint64_t take(struct all_memos *all, size_t size)
 {
     const struct memo *last = all->common.last;
-    const char *kept = (const char *)frames_at(all, last->place), *kept_end = (const char *)(last->word + last->words);
+    const char *kept = (const char *)frames_at(all, last->place), *kept_end = (const char *)words_end(&last->words);
     for (;;) {
         const char *start = &all->ring[all->end % SPACE], *end = start + size, *next = start;
         if (end > all->ring + SPACE)
@@ -86,11 +86,19 @@ static uint64_t take(struct all_memos *all, size_t size)
 /* The first frame, from `i` outwards, whose step is not known to be what it was; -1: there is none. */
 static int find_change(const struct memo *m, const struct frame *frame, int i)
 {
+    if (likely(m->key != 0)) {
+        uint32_t changed = words_changed_first(&m->words, frame[i].words, m->sp);
+        if (!changed)
+            return -1;
+        while (i > 0 && frame[i - 1].words >= changed)
+            i--;
+        return i;
+    }
     for (; i >= 0; i--) {
         if (frame[i].impure)
             return i;
         for (unsigned w = frame[i].words, end = i ? frame[i - 1].words : 0; w-- > end;)
-            if (*m->word[w].at != m->word[w].value)
+            if (!words_hold_at(&m->words, w, m->sp))
                 return i;
     }
     return -1;
@@ -143,60 +151,55 @@ static bool walk(struct all_memos *all, struct unwind_registers r, unsigned *kno
 
 /* --- remembering -------------------------------------------------------------------------------------------------- */
 
-/* The words that the step read go with the frame, last read first; the saved frame pointer only if a frame further out
- * uses it. */
-static unsigned keep_words(struct word *word, const struct step *s, bool fp_matters)
+/* Adds the words that the step read, last read first; the saved frame pointer only if a frame further out uses it. False
+ * if they are apart. */
+static inline bool keep_words(struct words *words, uint64_t sp, const struct step *s, bool fp_matters)
 {
-    unsigned n = 0;
-    if (s->reads.impure)
-        return 0;
-    if (fp_matters && s->reads.fp_at)
-        word[n++] = (struct word){ (const uint64_t *)s->reads.fp_at, s->fp_value };
-    if (s->reads.pc_at)
-        word[n++] = (struct word){ (const uint64_t *)s->reads.pc_at, *(const uint64_t *)s->reads.pc_at }; /* signed */
-    if (s->reads.frame_at)
-        word[n++] = (struct word){ (const uint64_t *)s->reads.frame_at, s->reads.frame };
-    return n;
+    const struct unwind_reads *r = &s->reads;
+    return r->impure || ((!fp_matters || !r->fp_at || words_add(words, sp, r->fp_at, s->fp_value)) &&
+                         (!r->pc_at || words_add(words, sp, r->pc_at, *(const uint64_t *)r->pc_at)) && /* signed */
+                         (!r->frame_at || words_add(words, sp, r->frame_at, r->frame)));
 }
 
-/* Makes `to` of the outermost `known` frames of the last walk and the walked ones. False if a node is not to be had. */
-static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, unsigned known, unsigned walked)
+/* Makes `to` of the outermost `known` frames of the last walk and the walked ones. False if a node is not to be had, or if
+ * words are apart and must not be. */
+static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, unsigned known, unsigned walked,
+                 bool apart)
 {
     const struct memo *from = all->common.last;
     const struct frame *outer = frames_at(all, from->place) + known;
-    unsigned words = known ? outer[-1].words : 0, count = known + walked;
+    unsigned known_words = known ? outer[-1].words : 0, count = known + walked, most = known_words + walked * WORDS;
+    uint64_t sp = walked ? all->step[0].sp : outer[-1].sp;
     uint32_t node = known ? outer[-1].node : RECORD_NODE_NONE;
     bool fp_matters = known && outer[-1].fp_matters, pure = true;
-    size_t size = count * sizeof(struct frame) + (words + walked * WORDS) * sizeof(struct word);
-    uint64_t place = take(all, size);
+    uint64_t place =
+        take(all, count * sizeof(struct frame) + (apart ? most : (most + 1) / 2) * sizeof(struct word_pair));
     struct frame *f = frames_at(all, place);
-    struct word *word = (struct word *)(f + count);
+    struct words words = { .pair = (struct word_pair *)(f + count), .pairs = apart ? WORDS_APART : 0 };
     /* A handler may leave by siglongjmp at any place: what was there is void before it is overwritten. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (!words_copy(&words, sp, &from->words, from->sp, known_words))
+        return false;
     __builtin_memcpy(f, outer - known, known * sizeof *f);
-    __builtin_memcpy(word, from->word, words * sizeof *word);
     f += known;
     for (unsigned i = walked; i-- > 0; f++) {
         const struct step *s = &all->step[i];
-        node = unwind_node(cursor, node, s->key >> 1);
-        if (!node)
+        if (!keep_words(&words, sp, s, fp_matters) || !(node = unwind_node(cursor, node, s->key >> 1)))
             return false;
-        words += keep_words(word + words, s, fp_matters);
         fp_matters = !s->reads.impure && (s->reads.by_fp || (fp_matters && !s->reads.fp_at));
         pure &= !s->reads.impure;
-        *f = (struct frame){ s->key, s->sp, s->fp, node, (uint16_t)words, fp_matters, s->reads.impure };
+        *f = (struct frame){ s->key, s->sp, s->fp, node, words.count, fp_matters, s->reads.impure };
     }
     f--;
     to->key = to->count = 0; /* until it is whole */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    to->sp = f->sp;
+    to->sp = sp;
     to->fp = f->fp;
     to->fp_mask = fp_matters ? UINT64_MAX : 0;
     to->node = node;
-    to->words = (uint16_t)words;
+    to->words = words;
     to->place = place;
-    to->word = word;
-    all->end = place + count * sizeof *f + words * sizeof *word;
+    all->end = place + (size_t)((char *)words_end(&words) - (char *)frames_at(all, place));
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     to->count = (uint16_t)count;
     to->key = pure ? f->key : 0;
@@ -208,7 +211,7 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
 static inline __attribute__((always_inline)) bool is_it(const struct all_memos *all, const struct memo *m, uint64_t pc,
                                                         uint64_t sp, uint64_t fp)
 {
-    return unwind_memo_begins(m, unwind_key(pc, false), sp, fp) && is_whole(all, m) && unwind_memo_holds(m);
+    return unwind_memo_begins(m, unwind_key(pc, false), sp, fp) && is_whole(all, m) && words_hold(&m->words, sp);
 }
 
 /* The memo of the stack, remembered from before or now; NULL: there is none to be had. */
@@ -222,11 +225,13 @@ static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, c
     all->newest = (all->newest + 1) % MEMOS;
     if (&all->memo[all->newest] == all->common.last)
         all->newest = (all->newest + 1) % MEMOS;
-    if (!walk(all, *r, &known, &walked) || !keep(cursor, all, &all->memo[all->newest], known, walked))
+    struct memo *m = &all->memo[all->newest];
+    if (!walk(all, *r, &known, &walked) ||
+        (!keep(cursor, all, m, known, walked, false) && !keep(cursor, all, m, known, walked, true)))
         return NULL;
     __builtin_memmove(recent + 1, recent, (ALIKE - 1) * sizeof *recent);
     *recent = (uint16_t)all->newest;
-    return &all->memo[all->newest];
+    return m;
 }
 
 static inline uint32_t go_on_with(struct all_memos *all, struct memo *m)

@@ -16,20 +16,16 @@
 
 #include "ring.h"
 #include "unwind_step.h"
-
-struct word {
-    const uint64_t *at;
-    uint64_t value;
-};
+#include "unwind_words.h"
 
 /* A remembered walk. */
 struct memo {
     uint64_t key, sp, fp, fp_mask; /* the innermost frame; key 0: the memo does not hold as a whole */
     uint64_t place;                /* of its frames and words, among all that have been kept */
-    struct word *word;             /* last read first */
+    struct words words;
     uint32_t node;
-    uint16_t count, words; /* count: of frames */
-    uint16_t next;         /* the number of the memo that was of use after this one */
+    uint16_t count; /* of frames */
+    uint16_t next;  /* the number of the memo that was of use after this one */
 };
 
 /* What is remembered for one cursor, in memory that was zero at first. */
@@ -59,42 +55,14 @@ static inline bool unwind_memo_begins(const struct memo *m, uint64_t key, uint64
     return ((m->key ^ key) | (m->sp ^ sp) | ((m->fp ^ fp) & m->fp_mask)) == 0;
 }
 
-/* Whether all words are still the same. A jump into a row of comparisons: the end of a loop of this length would be
- * foretold wrongly each time. */
-static inline __attribute__((always_inline)) bool unwind_memo_holds(const struct memo *m)
-{
-    const struct word *w = m->word;
-    uint32_t left = m->words;
-#define SAME(i)                                                                                                        \
-    case i:                                                                                                            \
-        if (unlikely(*w[(i)-1].at != w[(i)-1].value))                                                                  \
-            return false;                                                                                              \
-        __attribute__((fallthrough));
-#define SAME_8(i) SAME(i + 8) SAME(i + 7) SAME(i + 6) SAME(i + 5) SAME(i + 4) SAME(i + 3) SAME(i + 2) SAME(i + 1)
-    for (; unlikely(left > 48); left--)
-        if (*w[left - 1].at != w[left - 1].value)
-            return false;
-    switch (left) {
-        SAME_8(40)
-        SAME_8(32)
-        SAME_8(24)
-        SAME_8(16)
-        SAME_8(8)
-        SAME_8(0)
-    default:
-        return true;
-    }
-#undef SAME_8
-#undef SAME
-}
-
 /* Hot path: the same if it is the stack of the last time; else 0. */
 static inline uint32_t unwind_memo_same(const struct memos *memos, uint64_t pc, uint64_t sp, uint64_t fp)
 {
     if (unlikely(memos->generation != __atomic_load_n(&unwind_generation, __ATOMIC_ACQUIRE)))
         return 0;
     const struct memo *m = memos->last;
-    return likely(unwind_memo_begins(m, unwind_key(pc, false), sp, fp)) && likely(unwind_memo_holds(m)) ? m->node : 0;
+    return likely(unwind_memo_begins(m, unwind_key(pc, false), sp, fp)) && likely(words_hold(&m->words, sp)) ? m->node
+                                                                                                             : 0;
 }
 
 /* From unwind.c: whether the code address is of a hook that is no frame. */

@@ -141,7 +141,8 @@ UNIT_ANALYZER := $(filter-out $(UNIT_TAP),$(wildcard tests/unit/*/test_*.c))
 UNIT_PROGRAMS := $(patsubst %.c,build/tests/unit/%,$(notdir $(UNIT_TAP) $(UNIT_ANALYZER)))
 TAP_FLOORS    := $(filter-out build/preload/hook_% build/preload/event% build/preload/tag.o build/preload/door.o,$(TAP_OBJECTS))
 PROGRAMS      := $(patsubst tests/programs/%.c,build/tests/programs/%,$(wildcard tests/programs/*.c)) \
-                 $(patsubst tests/programs/%.cc,build/tests/programs/%,$(wildcard tests/programs/*.cc))
+                 $(patsubst tests/programs/%.cc,build/tests/programs/%,$(wildcard tests/programs/*.cc)) \
+                 $(patsubst tests/programs/%.go,build/tests/programs/%,$(wildcard tests/programs/*.go))
 TEST_FLAGS    := $(COMMON) -Wno-error -Ianalyzer -Ipreload -Itests
 
 .PHONY: test-programs demo test
@@ -171,6 +172,11 @@ build/tests/programs/%: tests/programs/%.cc $(wildcard tests/programs/*.h)
 	@echo "  PROGRAM $<"
 	@mkdir -p $(@D)
 	$(Q)$(CXX) -O2 -g -Wall -Wextra -Iinclude $< -pthread -ldl -o $@
+
+build/tests/programs/%: tests/programs/%.go
+	@echo "  PROGRAM $<"
+	@mkdir -p $(@D)
+	$(Q)GOCACHE=$(CURDIR)/build/tests/go-cache GOTOOLCHAIN=local GOFLAGS=-buildvcs=false CGO_ENABLED=1 go build -o $@ $<
 
 -include $(UNIT_PROGRAMS:build/tests/unit/%=build/tests/deps/%.d)
 

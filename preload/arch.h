@@ -17,7 +17,8 @@
  *   ARCH_CALLER                   what a hook knows of its caller; arch_caller_pc(caller): its return address
  *   ARCH_HAS_CALLER, arch_caller_registers(caller, pc, sp, fp)   the registers of the frame that called the hook
  *   arch_get_registers(pc, sp, fp), arch_get_all_registers(value),
- *   ARCH_SIGNAL_{FP,SP,PC}, arch_step_over_signal(value, read, context)   see arch_x86_64.h
+ *   ARCH_SIGNAL_{FP,SP,PC}, arch_step_over_signal(value, read, context),
+ *   ARCH_GO_CODE, arch_is_call_from_go(code)   see arch_x86_64.h
  */
 #ifndef PRELOAD_ARCH_H
 #define PRELOAD_ARCH_H

@@ -78,6 +78,8 @@ static inline void arch_caller_registers(const void *caller, uint64_t *pc, uint6
     __asm__ volatile("adr %0, .\n\tmov %1, sp\n\tmov %2, x29" : "=r"(pc), "=r"(sp), "=r"(fp))
 #define arch_get_all_registers(value) ((void)(value))
 #define arch_step_over_signal(value, read, context) ((void)(value), (void)(read), (void)(context), false)
+#define ARCH_GO_CODE 1
+#define arch_is_call_from_go(code) ((void)(code), false)
 #define ARCH_SIGNAL_FP 0
 #define ARCH_SIGNAL_SP 0
 #define ARCH_SIGNAL_PC 0

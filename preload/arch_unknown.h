@@ -55,6 +55,8 @@ static inline bool arch_ticks_usable(void)
 #define arch_get_registers(pc, sp, fp) ((pc) = 0, (sp) = 0, (fp) = 0)
 #define arch_get_all_registers(value) ((void)(value))
 #define arch_step_over_signal(value, read, context) ((void)(value), (void)(read), (void)(context), false)
+#define ARCH_GO_CODE 1
+#define arch_is_call_from_go(code) ((void)(code), false)
 #define ARCH_SIGNAL_FP 0
 #define ARCH_SIGNAL_SP 0
 #define ARCH_SIGNAL_PC 0

@@ -100,3 +100,17 @@ static inline bool arch_step_over_signal(uint64_t *value, bool (*read)(void *, u
             return false;
     return true;
 }
+
+/* Whether the code behind a call is that of Go's runtime.asmcgocall (runtime/asm_amd64.s; Go 1.18 to 1.27 looked at): it
+ * takes its stack pointer of before, stack.hi of the goroutine that it saved minus the depth that it saved:
+ * mov g(%rsp), %rdi; mov 8(%rdi), %rsi; sub depth(%rsp), %rsi. Shared code loads %rcx first. */
+#define ARCH_GO_CODE 20
+static inline bool arch_is_call_from_go(const uint8_t *code)
+{
+    static const uint8_t take_g[] = { 0x48, 0x8b, 0x7c, 0x24 }, take_stack[] = { 0x48, 0x8b, 0x77, 0x08, 0x48, 0x2b };
+    if (code[0] == 0x48 && ((code[1] == 0xc7 && code[2] == 0xc1) || (code[1] == 0x8b && code[2] == 0x0d)))
+        code += 7;
+    return __builtin_memcmp(code, take_g, sizeof take_g) == 0 &&
+           __builtin_memcmp(code + 5, take_stack, sizeof take_stack) == 0 && (code[11] & 0xbf) == 0x34 &&
+           code[12] == 0x24;
+}

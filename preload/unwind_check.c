@@ -78,6 +78,13 @@ static bool room_for_libunwind(void)
     return check.libunwind && sigaltstack(NULL, &alternate) == 0 && !(alternate.ss_flags & SS_ONSTACK);
 }
 
+/* Of walks of `count` frames and by libunwind: it knows of no goroutines. */
+static bool agree(void *const *pc, unsigned count, void *const *other, unsigned n)
+{
+    bool complete = n == count || (n > 0 && n < count && unwind_is_call_from_go((uintptr_t)pc[n - 1]));
+    return complete && __builtin_memcmp(other, pc, n * sizeof *pc) == 0;
+}
+
 static void compare_with_libunwind(void *const *pc, unsigned count)
 {
     static __thread void *other[FRAMES + 33] __attribute__((tls_model("initial-exec")));
@@ -85,7 +92,7 @@ static void compare_with_libunwind(void *const *pc, unsigned count)
     while (skip < n && skip < 32 && other[skip] != pc[0])
         skip++;
     add(&check.counts->sampled, 1);
-    if (n - skip == count && __builtin_memcmp(other + skip, pc, count * sizeof *pc) == 0)
+    if (agree(pc, count, other + skip, n - skip))
         return;
     add(&check.counts->differed_then, 1);
     tell(2, pc, count, other + skip, n - skip);

@@ -114,8 +114,6 @@ static inline bool step(struct step *s, struct unwind_registers *r, enum cfi_kin
     s->fp = r->fp;
     *kind = unwind_step(&unwind_window, r, &s->reads);
     s->fp_value = r->fp;
-    if (unlikely(*kind == CFI_END && !s->reads.impure))
-        s->reads = (struct unwind_reads){ .pc_at = 0 }; /* known from the rule alone */
     return *kind == CFI_STACK && r->pc != 0;
 }
 

@@ -1,7 +1,7 @@
 /*
- * unwind_table.c: walks the stack by rules (unwind_step.h). Where there is no rule (code of a just-in-time compiler,
- * hand-written assembly) the frame pointer is tried, if what it points to looks like a frame; else the walk ends there,
- * honestly.
+ * unwind_table.c: walks the stack by rules (unwind_step.h). Where there is no rule (code of Go or of a just-in-time
+ * compiler, hand-written assembly) the frame pointer is tried, if what it points to looks like a frame; else the walk ends
+ * there, honestly.
  *
  * Nothing is read that is not known to be mapped: stack pages are checked with the kernel before they are first read.
  */
@@ -67,34 +67,60 @@ static bool step_over_signal(struct unwind_window *w, struct unwind_registers *r
     return true;
 }
 
-/* Code without tables that keeps frame pointers, as just-in-time compilers mostly do: believed only if the frame lies
- * above, not far, and returns into code. */
-static bool step_by_frame_pointer(struct unwind_window *w, struct unwind_registers *r)
+/* Code without tables mostly keeps frame pointers, as that of Go and of just-in-time compilers: whether there may be a
+ * frame where it points, above and not far. */
+static bool has_frame_above(const struct unwind_registers *r)
+{
+    return r->fp >= r->sp && r->fp - r->sp <= 1u << 20 && r->fp % 8 == 0;
+}
+
+bool unwind_is_call_from_go(uint64_t pc)
+{
+    uint8_t code[ARCH_GO_CODE];
+    return sys_read_memory((const void *)pc, code, sizeof code) && arch_is_call_from_go(code);
+}
+
+/* Whether a frame of code without tables has a caller that the frame pointer leads to. */
+static bool has_caller(const struct unwind_registers *r)
+{
+    return has_frame_above(r) || (r->fp != 0 && r->fp % 8 == 0 && unwind_is_call_from_go(r->pc));
+}
+
+/* False, and nothing changed, if what is there does not return into code. */
+static bool follow_frame_pointer(struct unwind_window *w, struct unwind_registers *r)
 {
     uint64_t fp, pc, header;
-    if (r->fp < r->sp || r->fp - r->sp > 1u << 20 || r->fp % 8)
-        return false;
     if (!unwind_read(w, r->fp, &fp) || !unwind_read(w, r->fp + 8, &pc) || !modules_frame_header(arch_code(pc), &header))
         return false;
     *r = (struct unwind_registers){ .pc = arch_code(pc), .sp = r->fp + 16, .fp = fp };
     return true;
 }
 
+static enum cfi_kind step_without_tables(struct unwind_window *w, struct unwind_registers *r,
+                                         struct unwind_reads *reads)
+{
+    uint64_t header;
+    reads->by_fp = true;
+    reads->impure = !modules_frame_header(r->pc, &header); /* then there may be a rule the next time */
+    if (!has_caller(r))
+        return CFI_END;
+    reads->pc_at = r->fp + 8;
+    reads->fp_at = r->fp;
+    if (follow_frame_pointer(w, r))
+        return CFI_STACK;
+    reads->impure = true;
+    return CFI_END;
+}
+
 enum cfi_kind unwind_step_otherwise(struct unwind_window *w, struct unwind_registers *r, enum cfi_kind kind,
                                     struct unwind_reads *reads)
 {
-    uint64_t header;
-    *reads = (struct unwind_reads){ .pc_at = r->fp + 8, .fp_at = r->fp, .by_fp = true };
+    *reads = (struct unwind_reads){ .impure = kind == CFI_SIGNAL };
     switch (kind) {
     case CFI_SIGNAL:
-        reads->impure = true;
         return step_over_signal(w, r) ? CFI_STACK : CFI_END;
     case CFI_NONE:
-        reads->impure = !modules_frame_header(r->pc, &header); /* then there may be a rule the next time */
-        if (step_by_frame_pointer(w, r))
-            return CFI_STACK;
-        reads->impure = true;
-        return CFI_END;
+        return step_without_tables(w, r, reads);
     case CFI_UNSUPPORTED:
         return CFI_UNSUPPORTED;
     default:
@@ -119,7 +145,7 @@ static enum cfi_kind step_slowly(struct unwind_window *w, struct cfi_registers *
         return arch_step_over_signal(value, read_for_step, w) && (all->exact = true) ? CFI_STACK : CFI_END;
     if (kind == CFI_NONE) {
         struct unwind_registers r = { value[ARCH_DWARF_RA], value[ARCH_DWARF_SP], value[ARCH_DWARF_FP], all->exact };
-        if (!step_by_frame_pointer(w, &r))
+        if (!has_caller(&r) || !follow_frame_pointer(w, &r))
             return CFI_END;
         value[ARCH_DWARF_RA] = r.pc;
         value[ARCH_DWARF_SP] = r.sp;

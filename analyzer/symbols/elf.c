@@ -11,9 +11,10 @@
 
 #include "base/memory.h"
 #include "symbols/functions.h"
+#include "symbols/pclntab.h"
 #include "symbols/units.h"
 
-/* A function of the symbol table. */
+/* A function of the symbol table, or of Go's own. */
 struct function {
     GElf_Addr start, end;
     const char *name;
@@ -85,20 +86,38 @@ static const char *symbol_name(const struct elf_module *m, GElf_Addr address)
     return NULL;
 }
 
+/* Of a Go program, where the symbol table does not have them. */
+static void read_go_functions(struct elf_module *m, Elf *elf, GElf_Addr bias)
+{
+    struct pclntab table;
+    if (!pclntab_open(&table, elf) || symbol_name(m, table.text + bias))
+        return;
+    m->function = memory_resize(m->function, (m->functions + table.functions) * sizeof *m->function);
+    for (uint32_t i = 0; i < table.functions; i++) {
+        uint64_t start, end;
+        const char *name = pclntab_function(&table, i, &start, &end);
+        if (name)
+            m->function[m->functions++] = (struct function){ start + bias, end + bias, name, false };
+    }
+    array_sort(m->function, m->functions, sizeof *m->function, by_start);
+}
+
 /* --- opening ----------------------------------------------------------------------------------------------------- */
 
 struct elf_module *elf_open(const char *path, const uint8_t *build_id, size_t build_id_size)
 {
     struct elf_module *m = memory_take(sizeof *m);
     GElf_Addr bias;
+    Elf *elf = NULL;
     m->dwfl = dwfl_begin(&callbacks);
     if (m->dwfl) {
         dwfl_report_begin(m->dwfl);
         m->module = dwfl_report_elf(m->dwfl, path, path, -1, 0, true); /* addresses are those of the file */
         dwfl_report_end(m->dwfl, NULL, NULL);
     }
-    if (m->module && dwfl_module_getelf(m->module, &bias) && has_build_id(m->module, build_id, build_id_size)) {
+    if (m->module && (elf = dwfl_module_getelf(m->module, &bias)) && has_build_id(m->module, build_id, build_id_size)) {
         read_functions(m);
+        read_go_functions(m, elf, bias);
         m->debug = functions_new();
         m->units = units_new(m->module);
         return m;
@@ -131,13 +150,19 @@ static const char *die_name(Dwarf_Die *die)
     return name ? name : dwarf_diename(die);
 }
 
-static void set_line(struct elf_module *m, GElf_Addr address, Dwarf_Die *cu, Dwarf_Addr bias, struct elf_frame *frame)
+/* The unit that holds the address. Between two that .debug_aranges tells of, libdwfl gives the first. */
+static Dwarf_Die *find_unit(struct elf_module *m, GElf_Addr address, Dwarf_Addr *bias)
+{
+    Dwarf_Die *cu = dwfl_module_addrdie(m->module, address, bias);
+    return cu && dwarf_haspc(cu, address - *bias) > 0 ? cu : units_at(m->units, address, bias);
+}
+
+static void set_line(Dwarf_Die *cu, Dwarf_Addr address, struct elf_frame *frame)
 {
     int line = 0;
-    Dwfl_Line *l = dwfl_module_getsrc(m->module, address);
-    Dwarf_Line *of_unit = l || !cu ? NULL : dwarf_getsrc_die(cu, address - bias);
-    frame->file = l ? dwfl_lineinfo(l, NULL, &line, NULL, NULL, NULL) : dwarf_linesrc(of_unit, NULL, NULL);
-    dwarf_lineno(of_unit, &line);
+    Dwarf_Line *l = cu ? dwarf_getsrc_die(cu, address) : NULL;
+    frame->file = dwarf_linesrc(l, NULL, NULL);
+    dwarf_lineno(l, &line);
     frame->line = line > 0 ? (uint32_t)line : 0;
 }
 
@@ -159,12 +184,10 @@ static void set_call_place(Dwarf_Die *cu, Dwarf_Die *die, struct elf_frame *oute
 uint32_t elf_frames(struct elf_module *m, uint64_t address, struct elf_frame *frame, uint32_t most)
 {
     Dwarf_Addr bias = 0;
-    Dwarf_Die *scope = NULL, *cu = dwfl_module_addrdie(m->module, address, &bias);
+    Dwarf_Die *scope = NULL, *cu = find_unit(m, address, &bias);
     uint32_t used = 0;
-    if (!cu)
-        cu = units_at(m->units, address, &bias);
     frame[0] = (struct elf_frame){ .function = NULL };
-    set_line(m, address, cu, bias, &frame[0]);
+    set_line(cu, address - bias, &frame[0]);
     for (uint32_t i = functions_at(m->debug, cu, address - bias, &scope); i-- > 0 && used < most;) {
         frame[used].function = die_name(&scope[i]);
         if (i == 0 || used + 1 == most) {

@@ -150,5 +150,5 @@ int main(void)
         cmocka_unit_test(words_elsewhere_are_for_lists_of_words_that_are_apart),
         cmocka_unit_test(nothing_is_read_behind_a_change),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return unit_main(tests);
 }

@@ -65,6 +65,13 @@ void tracefile_shortfall(enum trace_shortfall what)
     __atomic_fetch_or(&tracefile_header->status.shortfall, what, __ATOMIC_RELAXED);
 }
 
+void tracefile_count_walks(const uint32_t walks[TRACE_WALK_COUNT])
+{
+    for (unsigned i = 0; i < TRACE_WALK_COUNT; i++)
+        if (walks[i])
+            __atomic_add_fetch(&tracefile_header->walks[i], walks[i], __ATOMIC_RELAXED);
+}
+
 void tracefile_count_mark(void)
 {
     if (tracefile_header)

@@ -69,6 +69,9 @@ void tracefile_shortfall(enum trace_shortfall what);
 /* Tells a reader that there is a new mark, which it would otherwise see when the chunk is full. */
 void tracefile_count_mark(void);
 
+/* Counts walks of stacks. */
+void tracefile_count_walks(const uint32_t walks[TRACE_WALK_COUNT]);
+
 /* Hot path: why nothing is to be recorded now, or -1. */
 static inline int tracefile_hindrance(void)
 {

@@ -121,6 +121,7 @@ static __attribute__((noinline)) uint32_t walk(struct cursor *cursor, const void
     const struct unwinder *u = __atomic_load_n(&chosen.unwinder, __ATOMIC_ACQUIRE);
     struct frames *f = frames_of(cursor);
     unsigned count = u ? u->walk(f->walked, FRAMES) : 0, skip = count_own(f->walked, count, caller);
+    tracefile_count_walks((const uint32_t[TRACE_WALK_COUNT]){ [TRACE_WALK_SLOWLY] = 1 });
     if (skip == count) {
         f->walked[0] = (void *)(uintptr_t)caller;
         skip = 0;

@@ -13,6 +13,7 @@
 #define MEMOS 512u                /* walks that are remembered, the last so many */
 #define RECENT 128u               /* lists of the last ones that began alike */
 #define ALIKE 4u                  /* in each */
+#define COUNTED 64u               /* walks that are counted together */
 
 struct frame {
     uint64_t key; /* unwind_key */
@@ -20,7 +21,8 @@ struct frame {
     uint32_t node;
     uint16_t words; /* of this frame and all further out */
     bool fp_matters;
-    bool impure; /* the step from here has to be made anew */
+    bool impure : 1; /* the step from here has to be made anew */
+    bool cut : 1;    /* there is a caller, but it is not to be found */
 };
 
 /* A frame of the walk that is being made, innermost first, and what was read. */
@@ -30,6 +32,12 @@ struct step {
     struct unwind_reads reads;
 };
 
+/* How a walk went. */
+struct way {
+    unsigned known, walked; /* so many frames, the outermost ones, are those of the last walk */
+    bool cut;
+};
+
 struct all_memos {
     struct memos common;            /* first */
     uint32_t newest;                /* the number of the memo that was made last; they are made in turn */
@@ -37,6 +45,7 @@ struct all_memos {
     uint64_t end; /* how many bytes of the ring have been taken; what lies more than SPACE before is overwritten */
     struct memo memo[MEMOS] __attribute__((aligned(64))), none;
     struct step step[FRAMES];
+    uint32_t walks[TRACE_WALK_COUNT], walked; /* not yet in the trace; all of them */
     char ring[SPACE] __attribute__((aligned(64)));
 };
 
@@ -122,28 +131,29 @@ static inline bool is_frame(const struct frame *f, const struct unwind_registers
     return f->sp == r->sp && f->key == unwind_key(r->pc, r->exact) && (!f->fp_matters || f->fp == r->fp);
 }
 
-/* Walks until the rest is known from the last walk. Sets how many frames that is, and how many were walked. False: cannot. */
-static bool walk(struct all_memos *all, struct unwind_registers r, unsigned *known, unsigned *walked)
+/* Walks until the rest is known from the last walk. False: cannot. */
+static bool walk(struct all_memos *all, struct unwind_registers r, struct way *way)
 {
     const struct memo *m = all->common.last;
     const struct frame *frame = frames_at(all, m->place);
     enum cfi_kind kind = CFI_STACK;
     int next = (int)m->count - 1;
-    *known = *walked = 0;
+    *way = (struct way){ .known = 0 };
     do {
         while (next >= 0 && frame[next].sp < r.sp)
             next--;
         if (next >= 0 && is_frame(&frame[next], &r)) {
             int change = find_change(m, frame, next);
             if (change < 0) {
-                *known = (unsigned)next + 1;
-                return *walked + *known <= FRAMES;
+                way->known = (unsigned)next + 1;
+                return way->walked + way->known <= FRAMES;
             }
             next = change - 1;
         }
-        if (*walked == FRAMES)
+        if (way->walked == FRAMES)
             return false;
-    } while (step(&all->step[(*walked)++], &r, &kind));
+    } while (step(&all->step[way->walked++], &r, &kind));
+    way->cut = kind == CFI_NONE;
     return kind != CFI_UNSUPPORTED;
 }
 
@@ -159,11 +169,11 @@ static inline bool keep_words(struct words *words, uint64_t sp, const struct ste
                          (!r->frame_at || words_add(words, sp, r->frame_at, r->frame)));
 }
 
-/* Makes `to` of the outermost `known` frames of the last walk and the walked ones. False if a node is not to be had, or if
- * words are apart and must not be. */
-static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, unsigned known, unsigned walked,
-                 bool apart)
+/* Makes `to` of the known frames of the last walk and the walked ones. False if a node is not to be had, or if words are
+ * apart and must not be. */
+static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, const struct way *way, bool apart)
 {
+    const unsigned known = way->known, walked = way->walked;
     const struct memo *from = all->common.last;
     const struct frame *outer = frames_at(all, from->place) + known;
     unsigned known_words = known ? outer[-1].words : 0, count = known + walked, most = known_words + walked * WORDS;
@@ -186,7 +196,8 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
             return false;
         fp_matters = !s->reads.impure && (s->reads.by_fp || (fp_matters && !s->reads.fp_at));
         pure &= !s->reads.impure;
-        *f = (struct frame){ s->key, s->sp, s->fp, node, words.count, fp_matters, s->reads.impure };
+        bool cut = way->cut && i + 1 == walked;
+        *f = (struct frame){ s->key, s->sp, s->fp, node, words.count, fp_matters, s->reads.impure, cut };
     }
     f--;
     to->key = to->count = 0; /* until it is whole */
@@ -212,6 +223,17 @@ static inline __attribute__((always_inline)) bool is_it(const struct all_memos *
     return unwind_memo_begins(m, unwind_key(pc, false), sp, fp) && is_whole(all, m) && words_hold(&m->words, sp);
 }
 
+/* The first ones of a cursor at once, then by many: other threads count there, too. */
+static void count_walk(struct all_memos *all, bool partly, bool cut)
+{
+    all->walks[partly ? TRACE_WALK_PARTLY : TRACE_WALK_WHOLLY]++;
+    all->walks[TRACE_WALK_CUT] += cut;
+    if (++all->walked > COUNTED && all->walked % COUNTED != 0)
+        return;
+    tracefile_count_walks(all->walks);
+    __builtin_memset(all->walks, 0, sizeof all->walks);
+}
+
 /* The memo of the stack, remembered from before or now; NULL: there is none to be had. */
 static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, const struct unwind_registers *r)
 {
@@ -219,14 +241,14 @@ static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, c
     for (unsigned i = 0; i < ALIKE; i++)
         if (is_it(all, &all->memo[recent[i]], r->pc, r->sp, r->fp))
             return &all->memo[recent[i]];
-    unsigned known, walked;
+    struct way way;
     all->newest = (all->newest + 1) % MEMOS;
     if (&all->memo[all->newest] == all->common.last)
         all->newest = (all->newest + 1) % MEMOS;
     struct memo *m = &all->memo[all->newest];
-    if (!walk(all, *r, &known, &walked) ||
-        (!keep(cursor, all, m, known, walked, false) && !keep(cursor, all, m, known, walked, true)))
+    if (!walk(all, *r, &way) || (!keep(cursor, all, m, &way, false) && !keep(cursor, all, m, &way, true)))
         return NULL;
+    count_walk(all, way.known > 0, frames_at(all, m->place)->cut);
     __builtin_memmove(recent + 1, recent, (ALIKE - 1) * sizeof *recent);
     *recent = (uint16_t)all->newest;
     return m;

@@ -136,8 +136,8 @@ static inline bool unwind_step_by_rule(struct unwind_window *w, struct unwind_re
 enum cfi_kind unwind_step_otherwise(struct unwind_window *w, struct unwind_registers *r, enum cfi_kind kind,
                                     struct unwind_reads *reads);
 
-/* One step. CFI_STACK: made. CFI_UNSUPPORTED: there is a caller, but it takes more than this to find it. CFI_END: none,
- * for good unless the step was impure. */
+/* One step. CFI_STACK: made. CFI_UNSUPPORTED: there is a caller, but it takes more than this to find it. CFI_NONE: it is
+ * not to be found. CFI_END: there is none. */
 static inline enum cfi_kind unwind_step(struct unwind_window *w, struct unwind_registers *r, struct unwind_reads *reads)
 {
     struct cfi_rule rule = unwind_rule_of(unwind_key(r->pc, r->exact));
@@ -147,7 +147,7 @@ static inline enum cfi_kind unwind_step(struct unwind_window *w, struct unwind_r
     if (likely(unwind_step_by_rule(w, r, rule, reads)))
         return CFI_STACK;
     reads->impure = true;
-    return CFI_END;
+    return CFI_NONE;
 }
 
 #endif

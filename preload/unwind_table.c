@@ -103,13 +103,13 @@ static enum cfi_kind step_without_tables(struct unwind_window *w, struct unwind_
     reads->by_fp = true;
     reads->impure = !modules_frame_header(r->pc, &header); /* then there may be a rule the next time */
     if (!has_caller(r))
-        return CFI_END;
+        return r->fp ? CFI_NONE : CFI_END;
     reads->pc_at = r->fp + 8;
     reads->fp_at = r->fp;
     if (follow_frame_pointer(w, r))
         return CFI_STACK;
     reads->impure = true;
-    return CFI_END;
+    return CFI_NONE;
 }
 
 enum cfi_kind unwind_step_otherwise(struct unwind_window *w, struct unwind_registers *r, enum cfi_kind kind,
@@ -118,7 +118,7 @@ enum cfi_kind unwind_step_otherwise(struct unwind_window *w, struct unwind_regis
     *reads = (struct unwind_reads){ .impure = kind == CFI_SIGNAL };
     switch (kind) {
     case CFI_SIGNAL:
-        return step_over_signal(w, r) ? CFI_STACK : CFI_END;
+        return step_over_signal(w, r) ? CFI_STACK : CFI_NONE;
     case CFI_NONE:
         return step_without_tables(w, r, reads);
     case CFI_UNSUPPORTED:

@@ -74,6 +74,11 @@ static json_t *memtap_json(const struct summary *s)
                           values_number(s->sample.own + s->totals.own_bytes), "ring", values_number(s->own_ring));
     uint64_t rss = s->sample.rss_anon + s->sample.rss_file + s->sample.swap;
     json_object_set_new(o, "of_rss", s->measured ? values_number(rss - s->resident) : json_null());
+    json_object_set_new(o, "walks",
+                        json_pack("{s:o s:o s:o s:o}", "partly", values_number(s->walks[TRACE_WALK_PARTLY]), "wholly",
+                                  values_number(s->walks[TRACE_WALK_WHOLLY]), "slowly",
+                                  values_number(s->walks[TRACE_WALK_SLOWLY]), "cut",
+                                  values_number(s->walks[TRACE_WALK_CUT])));
     return o;
 }
 

@@ -88,6 +88,8 @@ static void add_process(struct builder *b, const struct heap *h, uint64_t sessio
     s->sample_mean = heap_sample_mean(h) > s->sample_mean ? heap_sample_mean(h) : s->sample_mean;
     for (int cause = 0; cause < TRACE_LOSS_COUNT; cause++)
         s->losses[cause] += info->losses[cause];
+    for (int how = 0; how < TRACE_WALK_COUNT; how++)
+        s->walks[how] += info->walks[how];
     s->damaged_chunks += health->damaged_chunks;
     s->missing_chunks += health->missing_chunks;
     s->bad_records += health->bad_records;

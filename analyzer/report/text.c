@@ -100,6 +100,17 @@ static void print_sureness(const struct summary *s, const struct report_style *s
          units_bytes(own, s->sample.own + s->totals.own_bytes), units_bytes(ring, s->own_ring));
 }
 
+/* How the stacks were found, for those who want to know what they are worth. */
+static void print_walks(const struct summary *s, const struct report_style *style, FILE *out)
+{
+    char partly[UNITS_TEXT], wholly[UNITS_TEXT], slowly[UNITS_TEXT], cut[UNITS_TEXT];
+    if (s->walks[TRACE_WALK_PARTLY] + s->walks[TRACE_WALK_WHOLLY] + s->walks[TRACE_WALK_SLOWLY] == 0)
+        return; /* a trace of before these were counted */
+    line(style, out, "all stacks remembered but %s walked in part, %s as a whole, %s slowly; %s of these end early",
+         units_count(partly, s->walks[TRACE_WALK_PARTLY]), units_count(wholly, s->walks[TRACE_WALK_WHOLLY]),
+         units_count(slowly, s->walks[TRACE_WALK_SLOWLY]), units_count(cut, s->walks[TRACE_WALK_CUT]));
+}
+
 static const char *loss_text(int cause)
 {
     static const char *const texts[] = {
@@ -275,6 +286,8 @@ void report_text(const struct summary *s, const struct report_style *style, FILE
     print_held(s, style, out);
     print_resident(s, style, out);
     print_sureness(s, style, out);
+    if (style->verbose)
+        print_walks(s, style, out);
     print_losses(s, style, out);
     print_processes(s, style, out);
     switch (style->by) {

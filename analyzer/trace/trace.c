@@ -113,6 +113,7 @@ static void read_info(struct trace *t)
         .own_bytes = h->status.own_anonymous,
         .own_resident = h->status.own_resident,
         .own = h->own,
+        .walks = h->walks,
         .ring_bytes = ring_bytes(&t->source),
         .sample_bytes = id->sample_bytes < TRACE_SAMPLE_MOST ? id->sample_bytes : TRACE_SAMPLE_MOST,
     };

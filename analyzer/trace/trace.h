@@ -34,6 +34,7 @@ struct trace_info {
     uint32_t shortfall; /* enum trace_shortfall */
     int stopped;        /* enum trace_loss that ended the recording early, or -1 */
     uint64_t losses[TRACE_LOSS_COUNT];
+    const uint64_t *walks;            /* TRACE_WALK_COUNT of them, see trace.h */
     const char *warnings;             /* about settings, one sentence a line */
     const char *settings;             /* NAME=value of the environment, each NUL-terminated; an empty one ends them */
     uint64_t own_bytes, own_resident; /* the tap's private memory */

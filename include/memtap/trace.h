@@ -157,6 +157,15 @@ struct trace_status {
     uint64_t losses[TRACE_LOSS_COUNT]; /* events lost, by cause; open chunks hold further ones (trace_chunk.lost) */
 };
 
+/* How stacks were found that were not remembered as a whole. Each thread adds what it has counted after every 64. */
+enum trace_walk {
+    TRACE_WALK_PARTLY, /* the outer part was known from the walk before */
+    TRACE_WALK_WHOLLY, /* none of it was */
+    TRACE_WALK_SLOWLY, /* a frame took more than rules for stack and frame pointer; or by libunwind */
+    TRACE_WALK_CUT,    /* of the first two: ended before the outermost frame, in code without tables for instance */
+    TRACE_WALK_COUNT
+};
+
 struct trace_range {
     uint64_t start, end;
 };
@@ -180,7 +189,9 @@ struct trace_header {
     struct trace_range
         own[TRACE_OWN]; /* the tap's private memory when last looked at, with gaps of 0, 0; all 0: unknown */
     char settings[TRACE_SETTINGS_SIZE]; /* NAME=value of the environment that bounds memory; each NUL-terminated */
-    uint8_t reserved[32768 - 12288 - TRACE_OWN * sizeof(struct trace_range) - TRACE_SETTINGS_SIZE];
+    uint64_t walks[TRACE_WALK_COUNT];   /* all 0: not counted */
+    uint8_t reserved[32768 - 12288 - TRACE_OWN * sizeof(struct trace_range) - TRACE_SETTINGS_SIZE -
+                     TRACE_WALK_COUNT * sizeof(uint64_t)];
     uint64_t slots[TRACE_SLOTS]; /* state words; slot i lies in region i / TRACE_REGION_SLOTS */
 };
 

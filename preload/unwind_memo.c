@@ -92,11 +92,16 @@ static uint64_t take(struct all_memos *all, size_t size)
 
 /* --- comparing ---------------------------------------------------------------------------------------------------- */
 
+uint32_t words_compare_far(const struct words *w, uint32_t pairs)
+{
+    return words_compare(w->near - w->far, pairs, (uint64_t)w->far_half << 32);
+}
+
 /* The first frame, from `i` outwards, whose step is not known to be what it was; -1: there is none. */
 static int find_change(const struct memo *m, const struct frame *frame, int i)
 {
     if (likely(m->key != 0)) {
-        uint32_t changed = words_changed_first(&m->words, frame[i].words, m->sp);
+        uint32_t changed = words_changed(&m->words, frame[i].words, m->sp);
         if (!changed)
             return -1;
         while (i > 0 && frame[i - 1].words >= changed)
@@ -160,44 +165,46 @@ static bool walk(struct all_memos *all, struct unwind_registers r, struct way *w
 /* --- remembering -------------------------------------------------------------------------------------------------- */
 
 /* Adds the words that the step read, last read first; the saved frame pointer only if a frame further out uses it. False
- * if they are apart. */
-static inline bool keep_words(struct words *words, uint64_t sp, const struct step *s, bool fp_matters)
+ * if they cannot be kept, or the step depended on more. */
+static inline bool keep_words(struct words_made *words, const struct step *s, bool fp_matters)
 {
     const struct unwind_reads *r = &s->reads;
-    return r->impure || ((!fp_matters || !r->fp_at || words_add(words, sp, r->fp_at, s->fp_value)) &&
-                         (!r->pc_at || words_add(words, sp, r->pc_at, *(const uint64_t *)r->pc_at)) && /* signed */
-                         (!r->frame_at || words_add(words, sp, r->frame_at, r->frame)));
+    return !r->impure && (!fp_matters || !r->fp_at || words_add(words, r->fp_at, s->fp_value)) &&
+           (!r->pc_at || words_add(words, r->pc_at, *(const uint64_t *)r->pc_at)) && /* signed */
+           (!r->frame_at || words_add(words, r->frame_at, r->frame));
 }
 
-/* Makes `to` of the known frames of the last walk and the walked ones. False if a node is not to be had, or if words are
- * apart and must not be. */
-static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, const struct way *way, bool apart)
+/* Makes `to` of the known frames of the last walk and the walked ones. False if a node is not to be had, or what is known
+ * cannot be kept with the rest. */
+static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, const struct way *way)
 {
     const unsigned known = way->known, walked = way->walked;
     const struct memo *from = all->common.last;
     const struct frame *outer = frames_at(all, from->place) + known;
-    unsigned known_words = known ? outer[-1].words : 0, count = known + walked, most = known_words + walked * WORDS;
+    unsigned known_words = known ? outer[-1].words : 0, count = known + walked;
     uint64_t sp = walked ? all->step[0].sp : outer[-1].sp;
     uint32_t node = known ? outer[-1].node : RECORD_NODE_NONE;
     bool fp_matters = known && outer[-1].fp_matters, pure = true;
-    uint64_t place =
-        take(all, count * sizeof(struct frame) + (apart ? most : (most + 1) / 2) * sizeof(struct word_pair));
+    size_t pairs = (known_words + walked * WORDS) / 2 + 2;
+    uint64_t place = take(all, count * sizeof(struct frame) + pairs * sizeof(struct word_pair));
     struct frame *f = frames_at(all, place);
-    struct words words = { .pair = (struct word_pair *)(f + count), .pairs = apart ? WORDS_APART : 0 };
+    struct words_made words;
     /* A handler may leave by siglongjmp at any place: what was there is void before it is overwritten. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (!words_copy(&words, sp, &from->words, from->sp, known_words))
+    words_begin(&words, (struct word_pair *)(f + count), sp);
+    if (!words_copy(&words, &from->words, from->sp, known_words))
         return false;
     __builtin_memcpy(f, outer - known, known * sizeof *f);
     f += known;
     for (unsigned i = walked; i-- > 0; f++) {
         const struct step *s = &all->step[i];
-        if (!keep_words(&words, sp, s, fp_matters) || !(node = unwind_node(cursor, node, s->key >> 1)))
+        bool kept = keep_words(&words, s, fp_matters), cut = way->cut && i + 1 == walked;
+        node = unwind_node(cursor, node, s->key >> 1);
+        if (!node)
             return false;
-        fp_matters = !s->reads.impure && (s->reads.by_fp || (fp_matters && !s->reads.fp_at));
-        pure &= !s->reads.impure;
-        bool cut = way->cut && i + 1 == walked;
-        *f = (struct frame){ s->key, s->sp, s->fp, node, words.count, fp_matters, s->reads.impure, cut };
+        fp_matters = kept && (s->reads.by_fp || (fp_matters && !s->reads.fp_at));
+        pure &= kept;
+        *f = (struct frame){ s->key, s->sp, s->fp, node, (uint16_t)words_count(&words), fp_matters, !kept, cut };
     }
     f--;
     to->key = to->count = 0; /* until it is whole */
@@ -206,9 +213,9 @@ static bool keep(struct cursor *cursor, struct all_memos *all, struct memo *to, 
     to->fp = f->fp;
     to->fp_mask = fp_matters ? UINT64_MAX : 0;
     to->node = node;
-    to->words = words;
+    to->words = words.list;
     to->place = place;
-    all->end = place + (size_t)((char *)words_end(&words) - (char *)frames_at(all, place));
+    all->end = place + (size_t)((char *)words_end(&to->words) - (char *)frames_at(all, place));
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     to->count = (uint16_t)count;
     to->key = pure ? f->key : 0;
@@ -234,6 +241,31 @@ static void count_walk(struct all_memos *all, bool partly, bool cut)
     __builtin_memset(all->walks, 0, sizeof all->walks);
 }
 
+/* The memo that is made next; never the last one. */
+static struct memo *next_memo(struct all_memos *all)
+{
+    all->newest = (all->newest + 1) % MEMOS;
+    if (&all->memo[all->newest] == all->common.last)
+        all->newest = (all->newest + 1) % MEMOS;
+    return &all->memo[all->newest];
+}
+
+/* Walks, and makes a memo of it; NULL: there is none to be had. */
+static struct memo *walk_and_keep(struct cursor *cursor, struct all_memos *all, const struct unwind_registers *r)
+{
+    struct memo *m = next_memo(all);
+    struct way way;
+    if (!walk(all, *r, &way))
+        return NULL;
+    if (!keep(cursor, all, m, &way)) {
+        all->common.last = &all->none; /* perhaps without what is known */
+        if (!walk(all, *r, &way) || !keep(cursor, all, m, &way))
+            return NULL;
+    }
+    count_walk(all, way.known > 0, frames_at(all, m->place)->cut);
+    return m;
+}
+
 /* The memo of the stack, remembered from before or now; NULL: there is none to be had. */
 static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, const struct unwind_registers *r)
 {
@@ -241,16 +273,11 @@ static struct memo *find_or_walk(struct cursor *cursor, struct all_memos *all, c
     for (unsigned i = 0; i < ALIKE; i++)
         if (is_it(all, &all->memo[recent[i]], r->pc, r->sp, r->fp))
             return &all->memo[recent[i]];
-    struct way way;
-    all->newest = (all->newest + 1) % MEMOS;
-    if (&all->memo[all->newest] == all->common.last)
-        all->newest = (all->newest + 1) % MEMOS;
-    struct memo *m = &all->memo[all->newest];
-    if (!walk(all, *r, &way) || (!keep(cursor, all, m, &way, false) && !keep(cursor, all, m, &way, true)))
-        return NULL;
-    count_walk(all, way.known > 0, frames_at(all, m->place)->cut);
-    __builtin_memmove(recent + 1, recent, (ALIKE - 1) * sizeof *recent);
-    *recent = (uint16_t)all->newest;
+    struct memo *m = walk_and_keep(cursor, all, r);
+    if (m) {
+        __builtin_memmove(recent + 1, recent, (ALIKE - 1) * sizeof *recent);
+        *recent = (uint16_t)(m - all->memo);
+    }
     return m;
 }
 

@@ -92,11 +92,6 @@ static uint64_t take(struct all_memos *all, size_t size)
 
 /* --- comparing ---------------------------------------------------------------------------------------------------- */
 
-uint32_t words_compare_far(const struct words *w, uint32_t pairs)
-{
-    return words_compare(w->near - w->far, pairs, (uint64_t)w->far_half << 32);
-}
-
 /* The first frame, from `i` outwards, whose step is not known to be what it was; -1: there is none. */
 static int find_change(const struct memo *m, const struct frame *frame, int i)
 {

@@ -27,7 +27,7 @@ if (mmproj) await session.initMultimodal({ path: mmproj, use_gpu: false })
 for (let number = 0; number <= Number(requests); number++) {
   pause(number > 0 && [false, true, true, false][(number - 1) % 4])
   const { timings } = await session.completion({
-    prompt: `${number}${mmproj ? '<__media__>' : ''} is a number and it is`,
+    prompt: mmproj ? `${number}<__media__> is a number and it is` : `It is a number: ${number}`,
     n_predict: number > 0 ? Number(tokens) : 1,
     temperature: 0,
     ignore_eos: true, // random weights may end a text at once

@@ -23,13 +23,13 @@ name         arch   mix    layers embd ff    heads kv_heads head_dim vocab  cont
 large-llama  llama  Q4_K   36     2048 5632  32    8        64       32000  4096    -      10000     random  Large-Llama
 """
 ROOM = 4 << 30  # bytes of memory that the large one wants
-# what it is called, requests and tokens (in full and with --quick), tools, model, vision
-CASES = [('tiny text', (10, 200), (10, 100), [PLAIN, TAPPED, DRAINED], 'tiny-llama', None),
-         ('tiny with picture', (8, 32), (4, 32), [PLAIN, TAPPED, DRAINED], 'tiny-gemma3', 'tiny-gemma3-mmproj'),
-         ('1 GB text', (1, 12), (1, 6), [PLAIN, TAPPED], 'large-llama', None)]
+# what it is called, requests and tokens (in full and with --quick), model, vision
+CASES = [('tiny text', (10, 200), (10, 100), 'tiny-llama', None),
+         ('tiny with picture', (8, 32), (4, 32), 'tiny-gemma3', 'tiny-gemma3-mmproj')]
 # recording against paused in one process: of what, requests (in full and with --quick) and tokens, model, vision
 PAUSED = [('a token, tiny model', (400, 40), 50, 'tiny-llama', None),
-          ('a picture, tiny model', (240, 24), 2, 'tiny-gemma3', 'tiny-gemma3-mmproj')]
+          ('a picture, tiny model', (240, 24), 2, 'tiny-gemma3', 'tiny-gemma3-mmproj'),
+          ('a token, 1 GB model', (240, 24), 3, 'large-llama', None)]
 # 97.5 % quantiles of t by degrees of freedom; beyond them the normal distribution's
 T = [12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
      2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042]
@@ -80,20 +80,20 @@ def measure(plan):
     if not os.path.exists(ENGINE) or not shutil.which('node'):
         print('Left out: no engine; scripts/setup engine installs it.\n')
         return {}
-    cases = [case for case in CASES if case[4] != 'large-llama' or free_memory() > ROOM]
-    print(f'{count} rounds of `node tests/bench/llama.mjs`, one thread, plain, tap, and `memtap run` (not at 1 GB).'
-          f'{"" if len(cases) == len(CASES) else " Too little memory for the model of 1 GB."}\n', flush=True)
+    paused = [case for case in PAUSED if case[3] != 'large-llama' or free_memory() > ROOM]
+    print(f'{count} rounds of `node tests/bench/llama.mjs`, one thread, plain, tap, and `memtap run`.'
+          f'{"" if len(paused) == len(PAUSED) else " Too little memory for the model of 1 GB."}\n', flush=True)
     work = os.path.join(plan.work, 'llama')
-    make_models(work, [model for case in cases for model in case[4:] if model])
+    make_models(work, sorted({model for case in paused for model in case[3:] if model}))
     found = {}
-    for name, full, quick, tools, model, vision in cases:
+    for name, full, quick, model, vision in CASES:
         requests, tokens = quick if plan.quick else full
         once = functools.partial(serve, work=work, requests=requests, tokens=tokens, model=model, vision=vision)
-        turns = in_turns(tools, count, once)
+        turns = in_turns([PLAIN, TAPPED, DRAINED], count, once)
         found[name] = {tool.name: runs for tool, runs in turns.items()}
     tiny = os.path.join(work, 'tiny-llama.gguf')
-    paused = {case[0]: measure_paused(plan, work, *case[1:]) for case in PAUSED}
-    figures = {'rounds': count, 'runs': found, 'hooks': measure_hooks(plan, tiny), 'paused': paused}
+    figures = {'rounds': count, 'runs': found, 'hooks': measure_hooks(plan, tiny),
+               'paused': {case[0]: measure_paused(plan, work, *case[1:]) for case in paused}}
     shutil.rmtree(work)
     return figures
 
@@ -158,9 +158,6 @@ def show(figures):
             plain, row = [found[what] for found in runs['plain']], [name, what]
             row.append(f'{number(median(plain), 2)}')
             for tool in ('memtap', 'memtap run'):
-                if tool not in runs:
-                    row += ['', '']
-                    continue
                 tapped = [found[what] for found in runs[tool] or []]
                 found = interval(plain, tapped)
                 difference = f'{found[0]:+.2f} ± {found[1]:.2f} %' if found else '– (one round)' if tapped else 'died'

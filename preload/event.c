@@ -28,7 +28,9 @@ uint32_t event_stack(const struct thread_pass *pass, const void *caller)
 {
     if (pass->own)
         return RECORD_NODE_TAP;
-    uint32_t node = unwind_stack(pass->cursor, caller);
+    uint32_t node = unwind_same_stack(pass->cursor, caller);
+    if (!node)
+        node = unwind_stack(pass->cursor, caller);
     return likely(pass->thread->tags == 0) ? node : tagged(pass->cursor, pass->thread, node);
 }
 

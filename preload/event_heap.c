@@ -226,11 +226,9 @@ static bool realloc_quickly(const struct record_realloc *r, uint64_t before, con
     if (unlikely(!c))
         return false;
     struct record_realloc complete = *r;
-    complete.time = stamp_holds(t) ? c->coder.time : stamp_heap((const void *)r->address);
+    complete.time = stamp_holds(t) ? c->coder.time : stamp_anew(t, c, (const void *)r->address, r->size);
     complete.took = complete.time - before;
-    complete.node = unwind_same_stack(c, caller);
-    if (unlikely(!complete.node || t->tags))
-        complete.node = event_stack(&(struct thread_pass){ .thread = t, .cursor = c }, caller);
+    complete.node = event_stack(&(struct thread_pass){ .thread = t, .cursor = c }, caller);
     record_realloc(c, &complete);
     end_quickly(t, complete.time);
     return true;

@@ -35,7 +35,8 @@ bool unwind_use(const struct unwinder *unwinder);
 void unwind_ready(void);
 
 /* The node of the stack that called the hook; `caller` is what the hook says of it by ARCH_CALLER. 0 if it cannot be
- * recorded. Records may have to be put for it. */
+ * recorded. Records may have to be put for it. For a stack that is not the one of the last time: ask unwind_same_stack
+ * first, here that one would be walked anew. */
 uint32_t unwind_stack(struct cursor *cursor, const void *caller);
 
 /* Hot path: the same, without records, if it is the stack that the cursor had the last time; else 0. */

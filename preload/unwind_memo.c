@@ -1,7 +1,7 @@
 /*
  * unwind_memo.c: see unwind_memo.h. Walks are kept outermost frame first, one behind the other in a ring of memory, where
  * new ones overwrite the oldest. One is found again as what came next the last time, or among the last few that began
- * with the same innermost frame.
+ * with the same innermost frame. Where the same walk was made twice the older one stays: it knows what came next.
  */
 #include "unwind_memo.h"
 
@@ -13,6 +13,7 @@
 #define MEMOS 512u                /* walks that are remembered, the last so many */
 #define RECENT 128u               /* lists of the last ones that began alike */
 #define ALIKE 4u                  /* in each */
+#define NODES 1024u               /* places of memos by their stack's node */
 #define COUNTED 64u               /* walks that are counted together */
 
 struct frame {
@@ -42,6 +43,7 @@ struct all_memos {
     struct memos common;            /* first */
     uint32_t newest;                /* the number of the memo that was made last; they are made in turn */
     uint16_t recent[RECENT][ALIKE]; /* numbers of memos, by their innermost frame, the last first */
+    uint16_t of_node[NODES];        /* number of the memo that was made last of such a node */
     uint64_t end; /* how many bytes of the ring have been taken; what lies more than SPACE before is overwritten */
     struct memo memo[MEMOS] __attribute__((aligned(64))), none;
     struct step step[FRAMES];
@@ -245,9 +247,24 @@ static struct memo *next_memo(struct all_memos *all)
     return &all->memo[all->newest];
 }
 
+/* The memo that was just made, or an older one of the same walk, which knows what came next then. */
+static struct memo *older_of(struct all_memos *all, struct memo *m, const struct unwind_registers *r, uint32_t newest)
+{
+    uint16_t *number = &all->of_node[m->node % NODES];
+    struct memo *old = &all->memo[*number];
+    if (old != m && old->node == m->node && is_it(all, old, r->pc, r->sp, r->fp)) {
+        m->key = m->count = 0;
+        all->newest = newest;
+        return old;
+    }
+    *number = (uint16_t)(m - all->memo);
+    return m;
+}
+
 /* Walks, and makes a memo of it; NULL: there is none to be had. */
 static struct memo *walk_and_keep(struct cursor *cursor, struct all_memos *all, const struct unwind_registers *r)
 {
+    uint32_t newest = all->newest;
     struct memo *m = next_memo(all);
     struct way way;
     if (!walk(all, *r, &way))
@@ -258,7 +275,7 @@ static struct memo *walk_and_keep(struct cursor *cursor, struct all_memos *all, 
             return NULL;
     }
     count_walk(all, way.known > 0, frames_at(all, m->place)->cut);
-    return m;
+    return older_of(all, m, r, newest);
 }
 
 /* The memo of the stack, remembered from before or now; NULL: there is none to be had. */

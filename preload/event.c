@@ -56,7 +56,7 @@ static bool begin_own(struct thread_pass *pass)
 
 void event_end(struct thread_pass *pass, uint64_t now)
 {
-    if (sample_due(now) && !pass->temporary)
+    if (!pass->temporary && sample_due_behind(pass->cursor, now))
         sample_take(pass->cursor, now);
     thread_leave(pass);
 }

@@ -48,6 +48,12 @@ static inline uint8_t *ring_reserve(struct cursor *cursor, size_t size)
     return ring_reserve_slow(cursor, size);
 }
 
+/* Whether the chunk holds nothing but the record of one heap event, if that: its chunk was opened for it. */
+static inline bool ring_has_turned(const struct cursor *cursor)
+{
+    return cursor->at - (uint8_t *)(cursor->chunk + 1) <= (ptrdiff_t)RECORD_HOT_MAX;
+}
+
 /* Counts an event for which there was no room. */
 static inline void ring_lose(struct cursor *cursor)
 {

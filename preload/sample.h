@@ -9,12 +9,18 @@
 
 #define SAMPLE_INTERVAL ((uint64_t)1 << 24) /* time units: 70 to 130 ms */
 
-extern HIDDEN uint64_t sample_next; /* the trace clock when the next one is due */
+extern HIDDEN uint64_t sample_next; /* the trace clock when the next one is due; 0: at once */
 
 /* Hot path. */
 static inline bool sample_due(uint64_t now)
 {
     return unlikely(now >= __atomic_load_n(&sample_next, __ATOMIC_RELAXED));
+}
+
+/* The same behind an event that may have opened a chunk: that took long enough, the sample can wait for the next one. */
+static inline bool sample_due_behind(const struct cursor *cursor, uint64_t now)
+{
+    return sample_due(now) && (!ring_has_turned(cursor) || __atomic_load_n(&sample_next, __ATOMIC_RELAXED) == 0);
 }
 
 /* Takes a sample, unless another thread does. */

@@ -43,7 +43,7 @@ static inline __attribute__((always_inline)) void table_prefetch(const struct ta
 {
     uint64_t home = table_home(t, address);
     __builtin_prefetch(&t->block[home], 1);
-    __builtin_prefetch(&t->block[(home + 1) & (t->room - 1)], 1); /* where it is not, or what moves up */
+    __builtin_prefetch(&t->block[(home + 2) & (t->room - 1)], 1); /* the next line: where it is not, or what moves up */
 }
 
 #endif

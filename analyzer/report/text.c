@@ -106,9 +106,9 @@ static void print_walks(const struct summary *s, const struct report_style *styl
     char partly[UNITS_TEXT], wholly[UNITS_TEXT], slowly[UNITS_TEXT], cut[UNITS_TEXT];
     if (s->walks[TRACE_WALK_PARTLY] + s->walks[TRACE_WALK_WHOLLY] + s->walks[TRACE_WALK_SLOWLY] == 0)
         return; /* a trace of before these were counted */
-    line(style, out, "all stacks remembered but %s walked in part, %s as a whole, %s slowly; %s of these end early",
+    line(style, out, "all stacks remembered but %s walked in part, %s as a whole (%s of these end early), %s slowly",
          units_count(partly, s->walks[TRACE_WALK_PARTLY]), units_count(wholly, s->walks[TRACE_WALK_WHOLLY]),
-         units_count(slowly, s->walks[TRACE_WALK_SLOWLY]), units_count(cut, s->walks[TRACE_WALK_CUT]));
+         units_count(cut, s->walks[TRACE_WALK_CUT]), units_count(slowly, s->walks[TRACE_WALK_SLOWLY]));
 }
 
 static const char *loss_text(int cause)

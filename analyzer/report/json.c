@@ -247,6 +247,7 @@ bool report_json(const struct summary *s, const struct report_style *style, FILE
                   components, "sites", sites, "losses", losses_json(s), "memtap", memtap_json(s), "modules",
                   groups_json(s, s->module, s->modules, style->top, false), "threads",
                   groups_json(s, s->thread, s->threads, style->top, true), "size_histogram", histogram_json(s));
+    json_object_set_new(root, "unbegun_processes", values_number(s->unbegun));
     json_object_set_new(root, "tensors", tensors);
     json_object_set_new(root, "timeline", timeline_json(s));
     json_object_set_new(root, "failure", failure_json(s));

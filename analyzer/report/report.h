@@ -103,6 +103,7 @@ struct summary {
     struct heap_sample sample;
     uint64_t duration_ns; /* from the first start to the last end */
     uint64_t losses[TRACE_LOSS_COUNT], damaged_chunks, missing_chunks, bad_records, left_out;
+    uint32_t unbegun; /* processes of which nothing was recorded, as they ended, or were looked at, too early */
     uint64_t walks[TRACE_WALK_COUNT]; /* how the tap found stacks, see trace.h */
     uint64_t own_anonymous, own_ring; /* the tap's own memory */
     bool measured;                    /* resident parts are known, of one process at least */

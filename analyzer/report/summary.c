@@ -381,6 +381,7 @@ void summary_build(struct summary *s, const struct summary_input *in)
     struct builder b = { .s = s, .in = in, .index = kh_init(components) };
     s->session = session->path;
     s->left_out = session->left_out;
+    s->unbegun = session->unbegun;
     s->process = memory_take(session->count * sizeof *s->process);
     for (uint32_t i = 0; i < session->count; i++) {
         b.trace = session->trace[i];

@@ -150,6 +150,9 @@ static void print_losses(const struct summary *s, const struct report_style *sty
     if (s->left_out)
         line(style, out, "LOST: %llu trace%s could not be read", (unsigned long long)s->left_out,
              s->left_out == 1 ? "" : "s");
+    if (s->unbegun)
+        line(style, out, "%u more process%s ended, or %s looked at, before there was anything to record", s->unbegun,
+             s->unbegun == 1 ? "" : "es", s->unbegun == 1 ? "was" : "were");
     for (uint32_t i = 0; i < s->processes; i++) {
         const struct trace_info *info = s->process[i].info;
         if (info->stopped >= 0)

@@ -21,6 +21,9 @@ struct trace {
     } clock;
 };
 
+/* Opens its file; -1: `e` says why not. */
+int trace_open_file(const char *path, struct error *e);
+
 /* Opens a trace by its descriptor, which it takes over; `path` names it in messages. */
 bool trace_open_fd(int fd, const char *path, struct trace **out, struct error *e);
 

@@ -12,18 +12,40 @@
 #include "trace/inside.h"
 #include "trace/pack.h"
 
-/* Adds a trace; a descriptor of -1 means the file of that path. */
+static void leave_out(struct session *s, const struct error *e)
+{
+    if (s->left_out++ == 0)
+        s->why_left_out = *e;
+}
+
 static void add_trace(struct session *s, int fd, const char *path)
 {
     struct error e = { 0, "" };
     struct trace *t;
-    if (!(fd < 0 ? trace_open(path, &t, &e) : trace_open_fd(fd, path, &t, &e))) {
-        if (s->left_out++ == 0)
-            s->why_left_out = e;
-        return;
+    bool unbegun = source_is_unbegun(fd);
+    if (trace_open_fd(fd, path, &t, &e)) {
+        s->trace = memory_resize(s->trace, (s->count + 1) * sizeof *s->trace);
+        s->trace[s->count++] = t;
+    } else if (!unbegun) {
+        leave_out(s, &e);
+    } else if (s->unbegun++ == 0 && s->left_out == 0) {
+        s->why_left_out = e;
     }
-    s->trace = memory_resize(s->trace, (s->count + 1) * sizeof *s->trace);
-    s->trace[s->count++] = t;
+}
+
+static void add_file(struct session *s, const char *path)
+{
+    struct error e = { 0, "" };
+    int fd = trace_open_file(path, &e);
+    if (fd < 0)
+        leave_out(s, &e);
+    else
+        add_trace(s, fd, path);
+}
+
+static bool is_there_anything(const struct session *s)
+{
+    return s->count + s->left_out + s->unbegun > 0;
 }
 
 static int by_start(const void *a, const void *b)
@@ -62,10 +84,10 @@ static bool add_directory(struct session *s, struct error *e)
         char path[4400];
         snprintf(path, sizeof path, "%.4000s/%.255s", s->path, entry->d_name);
         if (is_trace_name(entry->d_name))
-            add_trace(s, -1, path);
+            add_file(s, path);
     }
     closedir(d);
-    return (s->count + s->left_out) || error_set(e, EXIT_DAMAGED, "%s is a directory without traces in it", s->path);
+    return is_there_anything(s) || error_set(e, EXIT_DAMAGED, "%s is a directory without traces in it", s->path);
 }
 
 static void add_unpacked(void *context, int fd, const char *label)
@@ -91,12 +113,10 @@ static bool add_pack(struct session *s, const char *path, struct error *e)
 {
     const struct pack_taker taker = { .trace = add_unpacked, .pages = add_pages, .context = s };
     bool whole = pack_read(path, &taker, &s->symbols, e);
-    if (!whole && s->count) {
-        s->why_left_out = *e;
-        s->left_out++;
-    }
+    if (!whole && s->count)
+        leave_out(s, e);
     return whole &&
-           ((s->count + s->left_out) || error_set(e, EXIT_DAMAGED, "%s is cut off: there is no trace in it", path));
+           (is_there_anything(s) || error_set(e, EXIT_DAMAGED, "%s is cut off: there is no trace in it", path));
 }
 
 static bool add_all(struct session *s, const char *path, struct error *e)
@@ -108,7 +128,7 @@ static bool add_all(struct session *s, const char *path, struct error *e)
         return add_directory(s, e);
     if (pack_is(path))
         return add_pack(s, path, e);
-    add_trace(s, -1, path);
+    add_file(s, path);
     return true;
 }
 

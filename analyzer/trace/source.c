@@ -37,7 +37,7 @@ static void read_header(struct source *s)
 static bool check_header(const struct source *s, const char *path, struct error *e)
 {
     const struct trace_identity *i = &s->header.identity;
-    if (i->magic == 0) /* the tap writes it when all else of the identity is there */
+    if (source_is_unbegun(s->fd))
         return error_set(e, EXIT_DAMAGED,
                          "%s holds nothing: its process ended before the recording began, or is only "
                          "just starting",
@@ -214,6 +214,16 @@ static void drop_copies(struct source *s)
 }
 
 /* --- the room's face --------------------------------------------------------------------------------------------- */
+
+/* The tap writes the mark when all else of the header is there, and makes the ring behind it. */
+bool source_is_unbegun(int fd)
+{
+    struct stat st;
+    uint64_t magic = 0;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > TRACE_HEADER_SIZE)
+        return false;
+    return st.st_size == 0 || (readat(fd, &magic, sizeof magic, 0) && magic == 0);
+}
 
 bool source_open(struct source *s, int fd, const char *path, struct error *e)
 {

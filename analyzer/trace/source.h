@@ -26,6 +26,9 @@ struct source {
     uint64_t lost; /* events counted in the ring's slots */
 };
 
+/* Whether the file holds nothing: its process ended before the recording began, or is only just starting. */
+bool source_is_unbegun(int fd);
+
 /* Reads header and index. The file is examined, not trusted. Takes over the descriptor, also if it fails. */
 bool source_open(struct source *s, int fd, const char *path, struct error *e);
 void source_close(struct source *s);

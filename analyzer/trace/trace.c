@@ -197,13 +197,19 @@ bool trace_open_fd(int fd, const char *path, struct trace **out, struct error *e
     return true;
 }
 
-bool trace_open(const char *path, struct trace **out, struct error *e)
+int trace_open_file(const char *path, struct error *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    *out = NULL;
     if (fd < 0)
-        return error_set(e, EXIT_TROUBLE, "cannot open %s: %s", path, strerror(errno));
-    return trace_open_fd(fd, path, out, e);
+        error_set(e, EXIT_TROUBLE, "cannot open %s: %s", path, strerror(errno));
+    return fd;
+}
+
+bool trace_open(const char *path, struct trace **out, struct error *e)
+{
+    int fd = trace_open_file(path, e);
+    *out = NULL;
+    return fd >= 0 && trace_open_fd(fd, path, out, e);
 }
 
 int trace_pages(const struct trace *t)

@@ -147,7 +147,8 @@ struct session {
     uint32_t count;
     char *symbols;             /* packed session: names found when it was packed, for symbols_import; else NULL */
     uint32_t left_out;         /* traces that could not be read, while others could */
-    struct error why_left_out; /* the first of those */
+    uint32_t unbegun;          /* traces with nothing in them: their processes ended, or were looked at, too early */
+    struct error why_left_out; /* the first that could not be read, or else the first with nothing in it */
 };
 
 /* Opens a session directory, a single trace, or a packed session: what can be read of it. `e` says why if that is

@@ -1,7 +1,7 @@
 /*
  * silence_spawn.c: every way in which a process starts another one.
  *
- *      silence_spawn vfork|spawn|fork|chain|clone|shell|many
+ *      silence_spawn vfork|spawn|fork|chain|clone|shell|many|killed
  *
  * The children are this program with "child TEXT": they allocate, say TEXT, and end with 5.
  */
@@ -209,6 +209,25 @@ static void many(void)
     printf("forked beside three threads, %d of 200 good\n", good);
 }
 
+/* Children that are killed at any moment from their birth on, as a pool's workers are when it closes. */
+static void killed(void)
+{
+    int good = 0;
+    for (int round = 0; round < 300; round++) {
+        int status = 0;
+        pid_t pid = fork();
+        if (pid == 0) {
+            allocate();
+            pause();
+        }
+        usleep((useconds_t)round * 10);
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+        good += WIFSIGNALED(status);
+    }
+    printf("killed at once, %d of 300 good\n", good);
+}
+
 int main(int argc, char **argv)
 {
     const char *mode = argc > 1 ? argv[1] : "";
@@ -234,6 +253,8 @@ int main(int argc, char **argv)
         by_shell();
     } else if (strcmp(mode, "many") == 0) {
         many();
+    } else if (strcmp(mode, "killed") == 0) {
+        killed();
     } else {
         return 2;
     }

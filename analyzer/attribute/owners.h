@@ -38,12 +38,7 @@ const char *owners_how(const struct heap_buffer *b);
 /* Bytes of an owner's, with all that they stand for. */
 uint64_t owner_weigh(const struct owner *o, uint64_t bytes);
 
-struct owners {
-    struct owner *owner; /* by address, without overlaps */
-    uint32_t count, room;
-    bool measured;  /* resident parts are known */
-    bool knows_own; /* where the tap's own memory lies is known: it belongs to OWNER_MEMTAP, not to OWNER_NOBODY */
-};
+struct owners; /* of one process */
 
 struct tensors; /* what names of tensors and contents of model files mean; shared by the processes of a session */
 struct tensors *tensors_new(void);
@@ -52,11 +47,20 @@ void tensors_free(struct tensors *t);
 uint64_t tensors_file_bytes(const struct tensors *t);
 
 /*
- * All owners of a process at the moment at which its heap stands. site[i] is whose heap_site(h, i) is by its stack.
- * `pages`: what was resident then; NULL: not known. Free with owners_free; texts live as long as rules and tensors.
+ * Looks for the owners of all memory of a process at the moment at which its heap stands. site[i] is whose heap_site(h, i)
+ * is by its stack. `pages`: what was resident then; NULL: not known. All of these are kept, and must outlive it. Takes
+ * eight bytes for each block; free with owners_free.
  */
-struct owners owners_find(const struct heap *h, const struct trace *t, const struct attribution *site,
-                          const struct residency_snapshot *pages, struct rules *rules, struct tensors *tensors);
-void owners_free(struct owners *o);
+struct owners *owners_find(const struct heap *h, const struct trace *t, const struct attribution *site,
+                           const struct residency_snapshot *pages, struct rules *rules, struct tensors *tensors);
+void owners_free(struct owners *w); /* NULL is fine */
+
+/* Visits all owners by address, without overlaps. Their texts live as long as rules and tensors. */
+typedef void owners_visitor(void *context, const struct owner *o);
+void owners_each(struct owners *w, owners_visitor *visit, void *context);
+
+bool owners_measured(const struct owners *w); /* resident parts are known */
+/* Where the tap's own memory lies is known: it belongs to OWNER_MEMTAP, not to OWNER_NOBODY. */
+bool owners_know_own(const struct owners *w);
 
 #endif

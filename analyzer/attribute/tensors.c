@@ -155,12 +155,12 @@ const char *owners_how(const struct heap_buffer *b)
     return "read";
 }
 
-void tensors_own_rest(const struct finder *f, struct owner *o)
+void tensors_own_rest(const struct owners *w, struct owner *o)
 {
     const struct heap_content rest = { .start = o->start, .end = o->end };
     uint32_t number;
     bool weights = o->component && strncmp(o->component, "weights", 7) == 0;
-    const struct heap_buffer *b = weights ? buffer_of(f->heap, &rest, &number) : NULL;
+    const struct heap_buffer *b = weights ? buffer_of(w->heap, &rest, &number) : NULL;
     if (!b)
         return;
     o->how = owners_how(b);
@@ -190,16 +190,16 @@ static void find_origin(struct tensors *t, const struct heap_content *tensor, co
     o->offset = found->offset;
 }
 
-bool tensors_own(struct finder *f, uint32_t tensor, const char *source, struct owner *o)
+bool tensors_own(struct owners *w, uint32_t tensor, const char *source, struct owner *o)
 {
-    const struct heap_content *c = heap_tensor(f->heap, tensor);
+    const struct heap_content *c = heap_tensor(w->heap, tensor);
     char text[MODEL_COMPONENT], kind;
     unsigned layer;
     uint32_t number = 0;
-    const struct heap_buffer *b = buffer_of(f->heap, c, &number);
+    const struct heap_buffer *b = buffer_of(w->heap, c, &number);
     const char *path = text;
     if (read_cache_name(c->name, &kind, &layer)) {
-        const char *part = kind == 'r' || kind == 's' ? "recurrent" : b && f->swa[number] ? "swa" : "full";
+        const char *part = kind == 'r' || kind == 's' ? "recurrent" : b && w->swa[number] ? "swa" : "full";
         snprintf(text, sizeof text, "kv-cache/%s/layer.%u", part, layer);
     } else if (model_name_derived(c->name, text, sizeof text)) {
         return false;
@@ -209,11 +209,11 @@ bool tensors_own(struct finder *f, uint32_t tensor, const char *source, struct o
     if (!path)
         return false;
     bool weights = strncmp(path, "weights", 7) == 0;
-    o->component = rules_keep(f->rules, path);
+    o->component = rules_keep(w->rules, path);
     o->how = weights ? owners_how(b) : "";
     o->model = "";
     if (weights)
-        find_origin(f->tensors, c, source, o);
+        find_origin(w->tensors, c, source, o);
     o->tensor = c->name;
     o->type = model_type(c->type) ? model_type(c->type)->name : "";
     o->buffer = b ? b->type : "";
@@ -242,17 +242,17 @@ static bool overlap(const struct layers *a, const struct layers *b)
  * (llama_kv_cache_iswa::llama_kv_cache_iswa): two buffers, one right after the other, without a layer in common. A
  * second context begins with layers that the first one had.
  */
-void tensors_sort_caches(struct finder *f)
+void tensors_sort_caches(struct owners *w)
 {
-    uint32_t buffers = heap_buffer_count(f->heap), previous = UINT32_MAX;
+    uint32_t buffers = heap_buffer_count(w->heap), previous = UINT32_MAX;
     struct layers *layers = memory_take((buffers + 1) * sizeof *layers);
-    f->swa = memory_take((buffers + 1) * sizeof *f->swa);
-    for (uint32_t i = 0; i < heap_tensor_count(f->heap); i++) {
-        const struct heap_content *c = heap_tensor(f->heap, i);
+    w->swa = memory_take((buffers + 1) * sizeof *w->swa);
+    for (uint32_t i = 0; i < heap_tensor_count(w->heap); i++) {
+        const struct heap_content *c = heap_tensor(w->heap, i);
         char kind;
         unsigned layer;
         uint32_t b;
-        if (!read_cache_name(c->name, &kind, &layer) || kind == 'r' || kind == 's' || !buffer_of(f->heap, c, &b))
+        if (!read_cache_name(c->name, &kind, &layer) || kind == 'r' || kind == 's' || !buffer_of(w->heap, c, &b))
             continue;
         layers[b].any = true;
         layers[b].bits[layer / 64 % 8] |= 1ull << layer % 64;
@@ -260,7 +260,7 @@ void tensors_sort_caches(struct finder *f)
     for (uint32_t i = 0; i < buffers; i++) {
         if (!layers[i].any)
             continue;
-        f->swa[i] = previous != UINT32_MAX && !f->swa[previous] && !overlap(&layers[i], &layers[previous]);
+        w->swa[i] = previous != UINT32_MAX && !w->swa[previous] && !overlap(&layers[i], &layers[previous]);
         previous = i;
     }
     free(layers);

@@ -150,6 +150,13 @@ static struct heap_block block_of(const struct table_block *b)
     return (struct heap_block){ .size = b->size, .time = b->time, .site = b->number - 1, .thread = b->thread };
 }
 
+static struct heap_block block_with_tag(const struct heap *h, const struct table_block *b)
+{
+    struct heap_block block = block_of(b);
+    block.tag = tag_of(h, b->address);
+    return block;
+}
+
 void blocks_add(struct heap *h, uint64_t address, const struct heap_block *block)
 {
     struct heap_weight w = heap_weigh(h->mean, block->size);
@@ -215,9 +222,13 @@ void heap_each_block(const struct heap *h, void (*visit)(void *context, uint64_t
 {
     const struct table_block *b;
     for (uint64_t i = 0; (b = table_next(&h->blocks, &i));) {
-        struct heap_block block = block_of(b);
-        block.tag = tag_of(h, b->address);
+        struct heap_block block = block_with_tag(h, b);
         if (!h->site[block.site].own)
             visit(context, b->address, &block);
     }
+}
+
+struct heap_block heap_block(const struct heap *h, uint64_t address)
+{
+    return block_with_tag(h, table_find(&h->blocks, address));
 }

@@ -208,5 +208,7 @@ uint64_t heap_stack(const struct heap *h, uint32_t i);
 /* Visits every live block of the heap that was recorded, in no order. */
 void heap_each_block(const struct heap *h, void (*visit)(void *context, uint64_t address, const struct heap_block *b),
                      void *context);
+/* The live block of that address, which is there. */
+struct heap_block heap_block(const struct heap *h, uint64_t address);
 
 #endif

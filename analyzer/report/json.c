@@ -108,26 +108,45 @@ static json_t *component_json(const struct summary *s, const struct summary_comp
 }
 
 /* A tensor may lie in several ranges of owners, one behind the other. */
+struct tensor_list {
+    json_t *list;
+    const struct summary_process *process;
+    struct owner
+        tensor; /* the one that the last owner belonged to, as far as it goes; tensor "": it belonged to none */
+};
+
+static void end_tensor(struct tensor_list *l)
+{
+    const struct owner *o = &l->tensor;
+    const struct summary_process *p = l->process;
+    if (!*o->tensor)
+        return;
+    json_array_append_new(l->list,
+                          json_pack("{s:o s:o s:s s:s s:o s:o s:o s:o s:o s:s s:o}", "name", values_text(o->tensor),
+                                    "component", values_text(o->component), "how", o->how, "type", o->type, "bytes",
+                                    values_number(o->end - o->start), "address", values_number(o->start), "device",
+                                    values_text("cpu"), "buffer", *o->buffer ? values_text(o->buffer) : json_null(),
+                                    "resident", owners_measured(p->owners) ? values_number(o->resident) : json_null(),
+                                    "evidence", evidence_name(o->evidence), "pid", values_number(p->info->pid)));
+}
+
+static void add_tensor(void *context, const struct owner *o)
+{
+    struct tensor_list *l = context;
+    if (*o->tensor && o->start == l->tensor.end && strcmp(o->tensor, l->tensor.tensor) == 0) {
+        l->tensor.end = o->end;
+        l->tensor.resident += o->resident;
+        return;
+    }
+    end_tensor(l);
+    l->tensor = *o;
+}
+
 static void add_tensors(json_t *list, const struct summary_process *p)
 {
-    const struct owner *owner = p->owners.owner;
-    for (uint32_t i = 0, next; i < p->owners.count; i = next) {
-        const struct owner *o = &owner[i];
-        uint64_t resident = o->resident;
-        for (next = i + 1; next < p->owners.count && *o->tensor && owner[next].start == owner[next - 1].end &&
-                           strcmp(owner[next].tensor, o->tensor) == 0;
-             next++)
-            resident += owner[next].resident;
-        if (!*o->tensor)
-            continue;
-        json_array_append_new(
-            list, json_pack("{s:o s:o s:s s:s s:o s:o s:o s:o s:o s:s s:o}", "name", values_text(o->tensor),
-                            "component", values_text(o->component), "how", o->how, "type", o->type, "bytes",
-                            values_number(owner[next - 1].end - o->start), "address", values_number(o->start), "device",
-                            values_text("cpu"), "buffer", *o->buffer ? values_text(o->buffer) : json_null(), "resident",
-                            p->owners.measured ? values_number(resident) : json_null(), "evidence",
-                            evidence_name(o->evidence), "pid", values_number(p->info->pid)));
-    }
+    struct tensor_list l = { .list = list, .process = p, .tensor.tensor = "" };
+    owners_each(p->owners, add_tensor, &l);
+    end_tensor(&l);
 }
 
 static json_t *frame_json(const struct symbol_frame *f)

@@ -22,8 +22,9 @@ struct summary_process {
     bool has_sample;
     const char *role;          /* "main", "child" (a program of its own), "fork" */
     uint64_t start_ns, end_ns; /* since the start of the session */
-    struct owners owners;
-    uint64_t *site_id;             /* of the sites of its heap, by which they are found in the summary */
+    struct attribution *site;  /* of the sites of its heap */
+    struct owners *owners;
+    uint64_t *site_id;             /* of those sites, by which they are found in the summary */
     struct residency_totals pages; /* when its snapshot was taken */
     int64_t pages_late_ns;         /* the snapshot was taken that long after the moment of the report */
 };
@@ -126,7 +127,7 @@ struct summary {
     uint32_t modules, module_room, threads, thread_room;
 };
 
-/* What a summary is made from: a session, replayed. */
+/* What a summary is made from: a session, replayed. All of it must outlive the summary. */
 struct summary_input {
     const struct session *session;
     struct heap **heap;                /* heap[i] belongs to session->trace[i] */

@@ -18,9 +18,15 @@ struct builder {
     const struct trace *trace;
     struct symbol_stack stack;
     khash_t(components) * index; /* of s->component */
-    struct attribution *site;    /* of the present heap's sites */
-    uint64_t *site_id;
-    uint64_t unrecorded; /* resident bytes of the present heap's blocks that only their estimates hold */
+    /* of the present process: */
+    struct summary_process *process;
+    const struct heap *heap;
+    uint64_t unrecorded; /* resident bytes of blocks that only their estimates hold */
+    uint64_t rest;       /* resident bytes of OWNER_REST */
+    struct {
+        const char *path, *how, *model;
+        uint32_t number; /* plus 1; 0: there was none yet */
+    } last;              /* component that was found */
 };
 
 /* --- processes and totals ---------------------------------------------------------------------------------------- */
@@ -105,11 +111,11 @@ static void add_site(struct builder *b, const struct heap *heap, uint32_t index)
     const struct heap_site *h = heap_site(heap, index);
     const char *call = trace_call_name(h->call);
     symbols_stack(b->in->symbols, b->trace, h->node, &b->stack);
-    struct attribution a = b->site[index] = rules_attribute(b->in->rules, &b->stack, call);
+    struct attribution a = b->process->site[index] = rules_attribute(b->in->rules, &b->stack, call);
     array_room(s->site, s->sites, s->site_room);
     struct summary_site *site = &s->site[s->sites++];
-    b->site_id[index] = symbols_stack_id(&b->stack, a.identity, call);
-    *site = (struct summary_site){ .id = b->site_id[index],
+    uint64_t id = b->process->site_id[index] = symbols_stack_id(&b->stack, a.identity, call);
+    *site = (struct summary_site){ .id = id,
                                    .component = a.component,
                                    .how = a.how,
                                    .call = call,
@@ -133,7 +139,7 @@ static void add_site(struct builder *b, const struct heap *heap, uint32_t index)
 
 /* --- components, modules, threads -------------------------------------------------------------------------------- */
 
-static struct summary_component *find_component(struct builder *b, const struct owner *o)
+static uint32_t component_number(struct builder *b, const struct owner *o)
 {
     struct summary *s = b->s;
     char key[900];
@@ -149,11 +155,24 @@ static struct summary_component *find_component(struct builder *b, const struct 
         };
         bounds_find(trace_info(b->trace), o->component, &s->component[s->components - 1].bound);
     }
-    return &s->component[kh_value(b->index, k)];
+    return kh_value(b->index, k);
 }
 
-static void add_owner(struct builder *b, const struct heap *h, const struct owner *o)
+/* Many in a row are of the same one. */
+static struct summary_component *find_component(struct builder *b, const struct owner *o)
 {
+    if (!b->last.number || b->last.path != o->component || b->last.how != o->how || b->last.model != o->model) {
+        b->last.number = component_number(b, o) + 1;
+        b->last.path = o->component;
+        b->last.how = o->how;
+        b->last.model = o->model;
+    }
+    return &b->s->component[b->last.number - 1];
+}
+
+static void add_owner(void *context, const struct owner *o)
+{
+    struct builder *b = context;
     struct summary *s = b->s;
     if (strcmp(o->component, OWNER_MEMTAP) == 0) {
         s->resident -= o->resident + o->swapped;
@@ -170,25 +189,21 @@ static void add_owner(struct builder *b, const struct heap *h, const struct owne
     c->allocated += bytes;
     c->variance += (double)recorded * (double)recorded * o->weight * (o->weight - 1);
     c->evidence[o->evidence] += o->allocated ? bytes : resident;
-    c->born[phase_of(h, o->time)] += bytes;
+    c->born[phase_of(b->heap, o->time)] += bytes;
     c->resident += resident;
     c->swapped += swapped;
     b->unrecorded += resident - o->resident + swapped - o->swapped;
+    b->rest += strcmp(o->component, OWNER_REST) == 0 ? o->resident : 0;
 }
 
 /* What is resident of blocks that were not recorded has been given to their components by estimate: it is a part of
  * what was found beside the recorded ones; or, where it lay alone in its mapping, of the `nobody` bytes without an owner. */
-static void take_from_rest(struct builder *b, const struct owners *owners, uint64_t nobody)
+static void take_from_rest(struct builder *b, uint64_t nobody)
 {
-    struct summary_component *c = NULL;
-    uint64_t rest = 0;
-    for (uint32_t i = 0; i < owners->count; i++)
-        if (strcmp(owners->owner[i].component, OWNER_REST) == 0) {
-            c = find_component(b, &owners->owner[i]);
-            rest += owners->owner[i].resident;
-        }
-    uint64_t taken = b->unrecorded < rest ? b->unrecorded : rest, more = b->unrecorded - taken;
-    if (c) {
+    uint64_t taken = b->unrecorded < b->rest ? b->unrecorded : b->rest, more = b->unrecorded - taken;
+    if (taken) {
+        struct summary_component *c =
+            find_component(b, &(struct owner){ .component = OWNER_REST, .how = "", .model = "" });
         c->resident -= taken;
         c->evidence[EVIDENCE_SYSTEM] -= taken;
     }
@@ -237,7 +252,7 @@ static void add_threads(struct builder *b, const struct heap *h)
 static void add_pages(struct summary *s, struct summary_process *p, const struct residency_snapshot *pages,
                       uint64_t nobody)
 {
-    uint64_t own = p->owners.knows_own ? 0 : p->info->own_resident < nobody ? p->info->own_resident : nobody;
+    uint64_t own = owners_know_own(p->owners) ? 0 : p->info->own_resident < nobody ? p->info->own_resident : nobody;
     uint64_t said = pages->totals.rss_anon + pages->totals.rss_file + pages->totals.swap;
     uint64_t found = pages->found.anon + pages->found.file + pages->found.swapped;
     s->measured = true;
@@ -263,8 +278,11 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
 {
     struct summary *s = b->s;
     uint32_t first = s->sites;
-    b->site = memory_take((heap_site_count(h) + 1) * sizeof *b->site);
-    b->site_id = p->site_id = memory_take((heap_site_count(h) + 1) * sizeof *p->site_id);
+    b->process = p;
+    b->heap = h;
+    b->unrecorded = b->rest = 0;
+    p->site = memory_take((heap_site_count(h) + 1) * sizeof *p->site);
+    p->site_id = memory_take((heap_site_count(h) + 1) * sizeof *p->site_id);
     for (uint32_t i = 0; i < heap_site_count(h); i++)
         if (!heap_site(h, i)->own)
             add_site(b, h, i);
@@ -273,20 +291,17 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
             s->backing += s->site[i].live_bytes;
         add_to_module(s, &s->site[i]);
     }
-    p->owners = owners_find(h, b->trace, b->site, pages, b->in->rules, b->in->tensors);
-    timeline_add(s, s->processes - 1, h, b->trace, b->site, trace_mono_ns(b->in->session->trace[0], 0));
-    failure_add(s, p, h, b->trace, b->site);
+    p->owners = owners_find(h, b->trace, p->site, pages, b->in->rules, b->in->tensors);
+    timeline_add(s, s->processes - 1, h, b->trace, p->site, trace_mono_ns(b->in->session->trace[0], 0));
+    failure_add(s, p, h, b->trace, p->site);
     uint64_t nobody = s->unexplained;
-    b->unrecorded = 0;
-    for (uint32_t i = 0; i < p->owners.count; i++)
-        add_owner(b, h, &p->owners.owner[i]);
-    take_from_rest(b, &p->owners, s->unexplained - nobody);
+    owners_each(p->owners, add_owner, b);
+    take_from_rest(b, s->unexplained - nobody);
     if (pages) {
         add_pages(s, p, pages, s->unexplained - nobody);
         p->pages_late_ns = (int64_t)(pages->mono_ns - trace_mono_ns(b->trace, heap_time(h)));
     }
     add_threads(b, h);
-    free(b->site);
 }
 
 /* --- putting in order -------------------------------------------------------------------------------------------- */
@@ -410,7 +425,8 @@ void summary_free(struct summary *s)
     for (uint32_t i = 0; i < s->sites; i++)
         free(s->site[i].frame);
     for (uint32_t i = 0; i < s->processes; i++) {
-        owners_free(&s->process[i].owners);
+        owners_free(s->process[i].owners);
+        free(s->process[i].site);
         free(s->process[i].site_id);
     }
     timeline_free(s);

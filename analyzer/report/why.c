@@ -57,7 +57,7 @@ static void print_owner(const struct summary *s, const struct summary_process *p
     print_fact(out, "model", o->model);
     snprintf(text, sizeof text, "%.4000s, from byte %" PRIu64, o->file, o->offset);
     print_fact(out, "file", *o->file ? text : "");
-    if (p->owners.measured) {
+    if (owners_measured(p->owners)) {
         snprintf(text, sizeof text, "%s, and %s swapped", units_bytes(resident, o->resident),
                  units_bytes(size, o->swapped));
         print_fact(out, "resident", text);
@@ -69,21 +69,34 @@ static void print_owner(const struct summary *s, const struct summary_process *p
     }
 }
 
+struct wanted {
+    const struct summary *summary;
+    const struct summary_process *process;
+    const struct report_style *style;
+    FILE *out;
+    uint64_t address;
+    bool found;
+};
+
+static void print_if_wanted(void *context, const struct owner *o)
+{
+    struct wanted *w = context;
+    const struct trace_info *info = w->process->info;
+    if (w->address < o->start || w->address >= o->end)
+        return;
+    fprintf(w->out, "%s0x%" PRIx64 " of %s (pid %u)\n", w->found ? "\n" : "", w->address, info->name, info->pid);
+    print_owner(w->summary, w->process, o, w->style, w->out);
+    w->found = true;
+}
+
 static bool why_address(const struct summary *s, uint64_t address, const struct report_style *style, FILE *out)
 {
-    bool found = false;
+    struct wanted w = { .summary = s, .style = style, .out = out, .address = address };
     for (uint32_t i = 0; i < s->processes; i++) {
-        const struct summary_process *p = &s->process[i];
-        for (uint32_t k = 0; k < p->owners.count; k++) {
-            const struct owner *o = &p->owners.owner[k];
-            if (address < o->start || address >= o->end)
-                continue;
-            fprintf(out, "%s0x%" PRIx64 " of %s (pid %u)\n", found ? "\n" : "", address, p->info->name, p->info->pid);
-            print_owner(s, p, o, style, out);
-            found = true;
-        }
+        w.process = &s->process[i];
+        owners_each(s->process[i].owners, print_if_wanted, &w);
     }
-    return found;
+    return w.found;
 }
 
 /* --- a component ------------------------------------------------------------------------------------------------- */
@@ -91,42 +104,47 @@ static bool why_address(const struct summary *s, uint64_t address, const struct 
 /* Ranges that are what they are for the same reason. */
 struct reason {
     const struct summary_process *process;
-    const struct owner *example;
+    struct owner example;
     uint64_t bytes, resident;
     double ranges;
 };
 
 struct reasons {
+    const char *component; /* of which they are wanted */
+    const struct summary_process *process;
     struct reason *reason;
     uint32_t count, room;
 };
 
 static bool same_reason(const struct reason *r, const struct summary_process *p, const struct owner *o)
 {
-    const struct owner *x = r->example;
+    const struct owner *x = &r->example;
     return r->process == p && x->site == o->site && x->evidence == o->evidence &&
            strcmp(x->component, o->component) == 0 && strcmp(x->how, o->how) == 0 && strcmp(x->file, o->file) == 0 &&
            strcmp(x->buffer, o->buffer) == 0;
-}
-
-static void add_reason(struct reasons *r, const struct summary_process *p, const struct owner *o)
-{
-    uint32_t i = 0;
-    while (i < r->count && !same_reason(&r->reason[i], p, o))
-        i++;
-    if (i == r->count) {
-        array_room(r->reason, r->count, r->room);
-        r->reason[r->count++] = (struct reason){ .process = p, .example = o };
-    }
-    r->reason[i].bytes += o->allocated ? owner_weigh(o, o->end - o->start) : 0;
-    r->reason[i].resident += owner_weigh(o, o->resident + o->swapped);
-    r->reason[i].ranges += o->weight;
 }
 
 static bool lies_below(const char *path, const char *component)
 {
     size_t length = strlen(component);
     return strncmp(path, component, length) == 0 && (path[length] == '\0' || path[length] == '/');
+}
+
+static void add_reason(void *context, const struct owner *o)
+{
+    struct reasons *r = context;
+    uint32_t i = 0;
+    if (!lies_below(o->component, r->component) || (!o->allocated && o->resident + o->swapped == 0))
+        return;
+    while (i < r->count && !same_reason(&r->reason[i], r->process, o))
+        i++;
+    if (i == r->count) {
+        array_room(r->reason, r->count, r->room);
+        r->reason[r->count++] = (struct reason){ .process = r->process, .example = *o };
+    }
+    r->reason[i].bytes += o->allocated ? owner_weigh(o, o->end - o->start) : 0;
+    r->reason[i].resident += owner_weigh(o, o->resident + o->swapped);
+    r->reason[i].ranges += o->weight;
 }
 
 static int by_weight(const void *a, const void *b)
@@ -139,9 +157,9 @@ static int by_weight(const void *a, const void *b)
 static void print_reason(const struct summary *s, const struct reason *r, const struct report_style *style, FILE *out)
 {
     char bytes[UNITS_TEXT], resident[UNITS_TEXT], count[UNITS_TEXT], text[1200];
-    const struct owner *o = r->example;
+    const struct owner *o = &r->example;
     const struct summary_site *site = site_of(s, r->process, o);
-    const bool measured = r->process->owners.measured;
+    const bool measured = owners_measured(r->process->owners);
     snprintf(text, sizeof text, "%s%s%s: %s allocated, %s%sin %s range%s of %s (pid %u)", o->component,
              *o->how ? " " : "", o->how, units_bytes(bytes, r->bytes),
              measured ? units_bytes(resident, r->resident) : "", measured ? " resident, " : "",
@@ -165,13 +183,11 @@ static void print_reason(const struct summary *s, const struct reason *r, const 
 
 static bool why_component(const struct summary *s, const char *component, const struct report_style *style, FILE *out)
 {
-    struct reasons r = { .count = 0 };
-    for (uint32_t i = 0; i < s->processes; i++)
-        for (uint32_t k = 0; k < s->process[i].owners.count; k++) {
-            const struct owner *o = &s->process[i].owners.owner[k];
-            if (lies_below(o->component, component) && (o->allocated || o->resident + o->swapped))
-                add_reason(&r, &s->process[i], o);
-        }
+    struct reasons r = { .component = component };
+    for (uint32_t i = 0; i < s->processes; i++) {
+        r.process = &s->process[i];
+        owners_each(s->process[i].owners, add_reason, &r);
+    }
     array_sort(r.reason, r.count, sizeof *r.reason, by_weight);
     if (r.count)
         sampling_print(s->sample_mean, 0, style->width, out);

@@ -3,6 +3,7 @@
  *
  *   thrift stacks    3 million mallocs and frees from 64 stacks by turns, equally deep and with equal frames
  *   thrift resize    a million reallocs, with hardly a malloc or free between them
+ *   thrift live N    N blocks that are never freed
  */
 #include <stdlib.h>
 #include <string.h>
@@ -51,10 +52,18 @@ static void resize(void)
     free(block);
 }
 
+static void keep(unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        KEEP(malloc(16 + i % 64));
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "resize") == 0)
         resize();
+    else if (argc > 2 && strcmp(argv[1], "live") == 0)
+        keep((unsigned)atoi(argv[2]));
     else
         for (unsigned i = 0; i < 3000000 / 16; i++)
             descend(6, i % 64);

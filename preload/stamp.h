@@ -20,7 +20,7 @@
  * Events not of the heap (a mark, a mapping, a fork) move stamp_epoch on once they have their stamp, and so does a
  * thread that ends another's being alone before it does: in another epoch every thread takes a new stamp first.
  * What this does not keep is the order of two threads' events with different blocks. So it is for few small blocks only:
- * a peak may be wrong by STAMP_SHARED * STAMP_SMALL bytes, 32 KiB, for each thread.
+ * a peak may be wrong by STAMP_SHARED * STAMP_SMALL bytes, 64 KiB, for each thread.
  */
 #ifndef PRELOAD_STAMP_H
 #define PRELOAD_STAMP_H
@@ -31,7 +31,7 @@
 #define STAMP_CLASSES 65536u
 #define STAMP_NOBODY UINT16_MAX
 #define STAMP_SMALL 2048u
-#define STAMP_SHARED 16u /* events that bear the stamp of another one */
+#define STAMP_SHARED 32u /* events that bear the stamp of another one */
 
 _Static_assert(TRACE_SLOTS < STAMP_NOBODY, "each cursor has a number in stamp_toucher");
 

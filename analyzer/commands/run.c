@@ -86,21 +86,6 @@ static int read_options(struct run_options *o, int argc, char **argv)
 
 /* --- the session's directory ------------------------------------------------------------------------------------- */
 
-static void remove_traces(const char *directory)
-{
-    struct session s;
-    struct error e;
-    if (session_open(directory, &s, &e)) {
-        for (uint32_t i = 0; i < s.count; i++) {
-            char pages[PATH_MAX];
-            residency_path(trace_path(s.trace[i]), pages, sizeof pages);
-            unlink(pages);
-            unlink(trace_path(s.trace[i]));
-        }
-        session_close(&s);
-    }
-}
-
 /* The allocator that is to serve the target, and whether jemalloc's own API is recorded as well. */
 static bool choose_allocator(struct run_options *o, struct error *e)
 {
@@ -131,7 +116,7 @@ static bool make_session(struct run_options *o, struct error *e)
             return error_set(e, EXIT_RUN_FAILED, "cannot make the session %s: %s", name, strerror(errno));
         if (!o->force && rmdir(name) < 0)
             return error_set(e, EXIT_RUN_FAILED, "the session %s is there already; -f records over it", name);
-        remove_traces(name);
+        session_remove(name);
         if (mkdir(name, 0700) < 0 && errno != EEXIST)
             return error_set(e, EXIT_RUN_FAILED, "cannot make the session %s: %s", name, strerror(errno));
     }

@@ -69,23 +69,32 @@ static void find_replaced(struct session *s)
         }
 }
 
-static bool is_trace_name(const char *name)
+/* Of a file that belongs to a process: "12.mtap", "12.pages". */
+static bool is_named(const char *name, const char *ending)
 {
-    size_t length = strlen(name);
-    return name[0] >= '0' && name[0] <= '9' && length > 5 && strcmp(name + length - 5, ".mtap") == 0;
+    size_t length = strlen(name), size = strlen(ending);
+    return name[0] >= '0' && name[0] <= '9' && length > size && strcmp(name + length - size, ending) == 0;
+}
+
+/* The next file of a session's directory that is named so; false behind the last. */
+static bool next_file(DIR *d, const char *directory, const char *ending, char *path, size_t size)
+{
+    for (struct dirent *entry; (entry = readdir(d));)
+        if (is_named(entry->d_name, ending)) {
+            snprintf(path, size, "%.4000s/%.255s", directory, entry->d_name);
+            return true;
+        }
+    return false;
 }
 
 static bool add_directory(struct session *s, struct error *e)
 {
+    char path[4400];
     DIR *d = opendir(s->path);
     if (!d)
         return error_set(e, EXIT_TROUBLE, "cannot read the directory %s: %s", s->path, strerror(errno));
-    for (struct dirent *entry; (entry = readdir(d));) {
-        char path[4400];
-        snprintf(path, sizeof path, "%.4000s/%.255s", s->path, entry->d_name);
-        if (is_trace_name(entry->d_name))
-            add_file(s, path);
-    }
+    while (next_file(d, s->path, ".mtap", path, sizeof path))
+        add_file(s, path);
     closedir(d);
     return is_there_anything(s) || error_set(e, EXIT_DAMAGED, "%s is a directory without traces in it", s->path);
 }
@@ -164,4 +173,17 @@ void session_close(struct session *s)
     free(s->symbols);
     free(s->path);
     *s = (struct session){ .path = NULL };
+}
+
+void session_remove(const char *directory)
+{
+    static const char *const endings[] = { ".mtap", ".pages" };
+    char path[4400];
+    for (unsigned i = 0; i < sizeof endings / sizeof *endings; i++) {
+        DIR *d = opendir(directory);
+        while (d && next_file(d, directory, endings[i], path, sizeof path))
+            unlink(path);
+        if (d)
+            closedir(d);
+    }
 }

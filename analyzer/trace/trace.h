@@ -156,6 +156,9 @@ struct session {
 bool session_open(const char *path, struct session *s, struct error *e);
 void session_close(struct session *s);
 
+/* Removes the traces of a session's directory and their snapshots, whatever is in them; other files stay. */
+void session_remove(const char *directory);
+
 /* Writes the session to a new file, compressed, with `symbols` (the text of symbols_export) as a part of it. Removes
  * what it began if that fails. */
 bool session_pack(const struct session *s, const char *symbols, const char *path, struct error *e);

@@ -46,14 +46,30 @@ def start(argv, env, cwd, stdin=subprocess.PIPE):
                             stderr=subprocess.PIPE, start_new_session=True)
 
 
+def what_remains(session):
+    """Of the processes of a session of the system (setsid): number, name, state, and where in the kernel they wait."""
+    remain = []
+    for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
+        try:
+            before, after = stat.read_text().rsplit(')', 1)
+            if int(after.split()[3]) == session:
+                at = (stat.parent / 'wchan').read_text()
+                call = (stat.parent / 'syscall').read_text().split()[0]
+                remain.append(f'{before}) {after.split()[0]} in {at}, call {call}')
+        except (OSError, IndexError):
+            continue  # it has ended
+    return '; '.join(remain)
+
+
 def finish(process, stdin=b'', timeout=60):
     """Waits for the end of a process, and of all that hold its output open."""
     try:
         stdout, stderr = process.communicate(stdin, timeout)
     except subprocess.TimeoutExpired:
+        remain = what_remains(process.pid)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise Failure(f'no end within {timeout} s') from None
+        raise Failure(f'no end within {timeout} s: {remain}') from None
     return Outcome(process.returncode, stdout.decode(errors='replace'), stderr.decode(errors='replace'))
 
 

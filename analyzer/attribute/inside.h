@@ -5,6 +5,7 @@
 #include "attribute/owners.h"
 #include "model/model.h"
 
+/* Of [from, to), of which nothing is known yet. */
 #define OWNER_OF_NOTHING(from, to)                                                                                     \
     (struct owner)                                                                                                     \
     {                                                                                                                  \

@@ -52,6 +52,8 @@ struct owners {
     struct tensors *tensors;
     uint64_t *block; /* addresses, sorted */
     uint32_t blocks, block_room;
+    const struct model **model; /* that the process had to do with */
+    uint32_t models, model_room;
     struct trace_range *own; /* places of the tap's memory, by address */
     uint32_t owns;
     bool *swa;           /* of the heap's buffers: holds the cache of the sliding-window layers */

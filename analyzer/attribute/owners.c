@@ -165,8 +165,11 @@ static void open_models(struct owners *w)
 {
     for (uint32_t i = 0; i < trace_string_count(w->trace); i++) {
         const char *text = trace_string(w->trace, i);
-        if (text && *text == '/')
-            tensors_model(w->tensors, text);
+        const struct model *m = text && *text == '/' ? tensors_model(w->tensors, text) : NULL;
+        if (m) {
+            array_room(w->model, w->models, w->model_room);
+            w->model[w->models++] = m;
+        }
     }
 }
 
@@ -213,6 +216,7 @@ void owners_free(struct owners *w)
     if (!w)
         return;
     free(w->block);
+    free(w->model);
     free(w->piece);
     free(w->own);
     free(w->swa);

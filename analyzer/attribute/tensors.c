@@ -173,14 +173,14 @@ static const struct model_tensor *find_tensor(const struct model *m, const struc
     return found && found->bytes == tensor->end - tensor->start ? found : NULL;
 }
 
-/* The file that a tensor comes from: that whose bytes lie there, or any model with a tensor of that name and size. */
-static void find_origin(struct tensors *t, const struct heap_content *tensor, const char *source, struct owner *o)
+/* The file that a tensor comes from: that whose bytes lie there, or the first model of the process with a tensor of that
+ * name and size. */
+static void find_origin(const struct owners *w, const struct heap_content *tensor, const char *source, struct owner *o)
 {
-    const struct model *m = source ? tensors_model(t, source) : NULL;
+    const struct model *m = source ? tensors_model(w->tensors, source) : NULL;
     const struct model_tensor *found = find_tensor(m, tensor);
-    for (khint_t k = kh_begin(t->opened); !found && k != kh_end(t->opened); k++) {
-        const struct opened *other = kh_exist(t->opened, k) ? kh_value(t->opened, k) : NULL;
-        m = other && other->is_model ? &other->model : NULL;
+    for (uint32_t i = 0; !found && i < w->models; i++) {
+        m = w->model[i];
         found = find_tensor(m, tensor);
     }
     if (!found)
@@ -213,7 +213,7 @@ bool tensors_own(struct owners *w, uint32_t tensor, const char *source, struct o
     o->how = weights ? owners_how(b) : "";
     o->model = "";
     if (weights)
-        find_origin(w->tensors, c, source, o);
+        find_origin(w, c, source, o);
     o->tensor = c->name;
     o->type = model_type(c->type) ? model_type(c->type)->name : "";
     o->buffer = b ? b->type : "";

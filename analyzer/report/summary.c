@@ -23,6 +23,7 @@ struct builder {
     const struct heap *heap;
     uint64_t unrecorded; /* resident bytes of blocks that only their estimates hold */
     uint64_t rest;       /* resident bytes of OWNER_REST */
+    uint64_t seen;       /* resident and swapped bytes of all owners */
     struct {
         const char *path, *how, *model;
         uint32_t number; /* plus 1; 0: there was none yet */
@@ -174,6 +175,7 @@ static void add_owner(void *context, const struct owner *o)
 {
     struct builder *b = context;
     struct summary *s = b->s;
+    b->seen += o->resident + o->swapped;
     if (strcmp(o->component, OWNER_MEMTAP) == 0) {
         s->resident -= o->resident + o->swapped;
         return;
@@ -249,13 +251,15 @@ static void add_threads(struct builder *b, const struct heap *h)
 
 /* A snapshot knows more than the tap's own sample. Where the tap's own memory lies is not known, as much of what has no
  * owner is the tap's as it holds privately. */
-static void add_pages(struct summary *s, struct summary_process *p, const struct residency_snapshot *pages,
+static void add_pages(struct builder *b, struct summary_process *p, const struct residency_snapshot *pages,
                       uint64_t nobody)
 {
+    struct summary *s = b->s;
     uint64_t own = owners_know_own(p->owners) ? 0 : p->info->own_resident < nobody ? p->info->own_resident : nobody;
     uint64_t said = pages->totals.rss_anon + pages->totals.rss_file + pages->totals.swap;
     uint64_t found = pages->found.anon + pages->found.file + pages->found.swapped;
     s->measured = true;
+    s->unexplained += found > b->seen ? found - b->seen : 0; /* in mappings made since their list was read */
     p->pages = pages->totals;
     if (found > said) { /* the process went on between the two looks; what was found has owners, */
         p->pages.rss_anon = pages->found.anon;
@@ -280,7 +284,7 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
     uint32_t first = s->sites;
     b->process = p;
     b->heap = h;
-    b->unrecorded = b->rest = 0;
+    b->unrecorded = b->rest = b->seen = 0;
     p->site = memory_take((heap_site_count(h) + 1) * sizeof *p->site);
     p->site_id = memory_take((heap_site_count(h) + 1) * sizeof *p->site_id);
     for (uint32_t i = 0; i < heap_site_count(h); i++)
@@ -298,7 +302,7 @@ static void add_heap(struct builder *b, struct summary_process *p, const struct 
     owners_each(p->owners, add_owner, b);
     take_from_rest(b, s->unexplained - nobody);
     if (pages) {
-        add_pages(s, p, pages, s->unexplained - nobody);
+        add_pages(b, p, pages, s->unexplained - nobody);
         p->pages_late_ns = (int64_t)(pages->mono_ns - trace_mono_ns(b->trace, heap_time(h)));
     }
     add_threads(b, h);

@@ -50,7 +50,9 @@ struct owners {
     const struct residency_snapshot *pages;
     struct rules *rules;
     struct tensors *tensors;
-    uint64_t *block; /* addresses, sorted */
+    struct {
+        uint64_t address;
+    } * block; /* by address */
     uint32_t blocks, block_room;
     const struct model **model; /* that the process had to do with */
     uint32_t models, model_room;
@@ -88,9 +90,6 @@ const char *grammar_read(char *line, struct grammar_line *l);
 const char *rules_keep(struct rules *r, const char *text);
 
 /* --- owners ------------------------------------------------------------------------------------------------------ */
-
-/* owners.c: how many blocks begin below the address: the first so many of w->block. */
-uint32_t owners_blocks_below(const struct owners *w, uint64_t address);
 
 /* split.c: owners of [start, end) of a place, by address: w->piece. */
 void split_place(struct owners *w, const struct place *p, uint64_t start, uint64_t end);

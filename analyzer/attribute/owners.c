@@ -18,26 +18,13 @@ static void add_block(void *context, uint64_t address, const struct heap_block *
     struct owners *w = context;
     (void)b;
     array_room(w->block, w->blocks, w->block_room);
-    w->block[w->blocks++] = address;
+    w->block[w->blocks++].address = address;
 }
 
 static int by_number(const void *a, const void *b)
 {
     const uint64_t *x = a, *y = b;
     return (*x > *y) - (*x < *y);
-}
-
-uint32_t owners_blocks_below(const struct owners *w, uint64_t address)
-{
-    uint32_t low = 0, high = w->blocks;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (w->block[middle] < address)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 static struct place place_of_block(const struct owners *w, uint64_t address)
@@ -74,7 +61,7 @@ static bool next_place(struct owners *w, struct place *p)
     if (mapping)
         m = place_of_mapping(w, w->walk.mapping);
     if (block)
-        b = place_of_block(w, w->block[w->walk.block]);
+        b = place_of_block(w, w->block[w->walk.block].address);
     const bool mapping_first = mapping && (!block || m.start < b.start || (m.start == b.start && m.end >= b.end));
     *p = mapping_first ? m : b;
     w->walk.mapping += mapping_first;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attribute/inside.h"
+#include "base/memory.h"
 
 #define PAGE 4096u
 /* Between two blocks of glibc's: the header of a chunk, and what rounding a size up to it leaves. */
@@ -108,9 +109,11 @@ static bool is_backing(const struct owners *w, const struct residency_vma *vma)
 
 static bool has_blocks(const struct owners *w, const struct residency_vma *vma)
 {
-    uint32_t i = owners_blocks_below(w, vma->end);
-    return i &&
-           (w->block[i - 1] >= vma->start || w->block[i - 1] + heap_block(w->heap, w->block[i - 1]).size > vma->start);
+    uint32_t below = array_behind(w->block, w->blocks, address, vma->end - 1);
+    if (!below)
+        return false;
+    uint64_t last = w->block[below - 1].address;
+    return last >= vma->start || last + heap_block(w->heap, last).size > vma->start;
 }
 
 static struct purpose find_purpose(const struct owners *w, const struct residency_vma *vma)
